@@ -1,0 +1,108 @@
+//! What is wanted: the declared state, as values.
+//!
+//! A [`Desired`] comes from a document (`document.rs`, feature `document`) or from the builder
+//! below, and both pass the same checks (`checks.rs`). It knows nothing of the kernel.
+
+use std::net::IpAddr;
+
+use crate::model::address::Prefix;
+use crate::model::kind::Settings;
+use crate::model::text::{LinkName, Mac};
+
+/// The protocol number of our routes and addresses unless the owner says otherwise.
+pub const PROTOCOL_DEFAULT: u8 = 82;
+
+/// The declared state of one network namespace, checked: every name is declared once, every
+/// link that another one names exists in the document or is a device that may come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Desired {
+    pub(crate) owner: Option<Owner>,
+    pub(crate) links: Vec<DesiredLink>,
+    pub(crate) routes: Vec<DesiredRoute>,
+}
+
+/// Who the created links belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The name, from which the group is derived where none is given.
+    pub name: String,
+    /// IFLA_GROUP of the links that we create; `group + 1` marks those that are doomed.
+    pub group: u32,
+    /// The RTPROT_* number of our routes and IFA_PROTO of our addresses.
+    pub protocol: u8,
+}
+
+/// One declared link.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredLink {
+    /// Its name.
+    pub name: LinkName,
+    /// Its kind and settings; without them the device must exist, and is waited for.
+    pub settings: Option<Settings>,
+    /// The declared link that this one is the peer of; it has no settings of its own then.
+    pub peer_of: Option<LinkName>,
+    /// Whether it is up, down or gone; `None` leaves that alone.
+    pub state: Option<State>,
+    /// In bytes.
+    pub mtu: Option<u32>,
+    /// The hardware address.
+    pub mac: Option<Mac>,
+    /// The link that it is a port of.
+    pub master: Option<LinkName>,
+    /// Its addresses, in their order; `None` leaves them alone.
+    pub addresses: Option<Vec<Prefix>>,
+    /// Whether permanent addresses that are not declared are taken away.
+    pub remove_extra_addresses: bool,
+}
+
+/// The administrative state of a declared link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// There and up.
+    Up,
+    /// There and down; its routes and IPv6 addresses are suspended.
+    Down,
+    /// Not there.
+    Absent,
+}
+
+/// One declared route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredRoute {
+    /// The destination, its bits past the length zero.
+    pub to: Prefix,
+    /// The gateway, of the destination's family.
+    pub via: Option<IpAddr>,
+    /// The outgoing link. One of `via` and `dev` is given.
+    pub dev: Option<LinkName>,
+    /// RTA_PRIORITY, with the kernel's default filled in: 0 on IPv4, 1024 on IPv6.
+    pub metric: u32,
+    /// The routing table.
+    pub table: u32,
+    /// Whether it may be taken from a routing daemon that holds it.
+    pub takeover: bool,
+}
+
+impl Desired {
+    /// The declared links: those of the document in its order, then peers without a block.
+    pub fn links(&self) -> &[DesiredLink] {
+        &self.links
+    }
+
+    /// The declared routes, in the order of the document.
+    pub fn routes(&self) -> &[DesiredRoute] {
+        &self.routes
+    }
+
+    /// Who the created links belong to.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// The protocol number of our routes and addresses.
+    pub fn protocol(&self) -> u8 {
+        self.owner
+            .as_ref()
+            .map_or(PROTOCOL_DEFAULT, |owner| owner.protocol)
+    }
+}

@@ -1,0 +1,3 @@
+//! ringlink sets up Linux network links and keeps them exactly as declared.
+pub mod desired;
+pub mod model;

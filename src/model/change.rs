@@ -1,0 +1,209 @@
+//! One change of the network, as it is planned, sent and reported.
+//!
+//! Links are named, not numbered: the name is resolved when the request is encoded, so a plan
+//! can speak of links that one of its earlier steps makes.
+
+use std::net::IpAddr;
+
+use super::address::Prefix;
+use super::kind::Settings;
+use super::object::ObjectId;
+use super::text::{LinkName, Mac};
+
+/// A change of one object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Make a link; fails where the name is taken.
+    CreateLink(NewLink),
+    /// Change a link that exists.
+    SetLink(LinkUpdate),
+    /// Delete a link.
+    DeleteLink(LinkName),
+    /// Add an address, or make it permanent again where `replace` is set.
+    PutAddress {
+        /// The link that gets it.
+        link: LinkName,
+        /// The address.
+        prefix: Prefix,
+        /// IFA_PROTO.
+        protocol: u8,
+        /// Whether it is there already, with other attributes.
+        replace: bool,
+    },
+    /// Take an address away.
+    DeleteAddress {
+        /// The link that has it.
+        link: LinkName,
+        /// The address.
+        prefix: Prefix,
+        /// The other end of a point-to-point address.
+        peer: Option<IpAddr>,
+    },
+    /// Add a route.
+    CreateRoute(RouteChange),
+    /// Put an IPv4 route in the place of the one that holds its slot. Never for IPv6.
+    ReplaceRoute(RouteChange),
+    /// Take a route away; all of its fields must match.
+    DeleteRoute(RouteChange),
+}
+
+/// A link to be made, with all that one message can say of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewLink {
+    /// IFLA_IFNAME.
+    pub name: LinkName,
+    /// The kind and its settings; links in them are [`Value::Link`](super::kind::Value::Link).
+    pub settings: Settings,
+    /// IFLA_MTU in bytes.
+    pub mtu: Option<u32>,
+    /// IFLA_ADDRESS.
+    pub mac: Option<Mac>,
+    /// IFLA_GROUP.
+    pub group: Option<u32>,
+    /// Whether it is made administratively up.
+    pub up: bool,
+    /// IFLA_MASTER.
+    pub master: Option<LinkName>,
+    /// What the peer is made with, for kinds that come in pairs. Its name is in `settings`.
+    pub peer: Option<NewPeer>,
+}
+
+/// What a peer is made with; up and master take a [`LinkUpdate`] afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewPeer {
+    /// IFLA_MTU in bytes.
+    pub mtu: Option<u32>,
+    /// IFLA_ADDRESS.
+    pub mac: Option<Mac>,
+    /// IFLA_GROUP.
+    pub group: Option<u32>,
+}
+
+/// What to change of a link; `None` leaves a field as it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkUpdate {
+    /// The link, by the name it has now.
+    pub link: LinkName,
+    /// The name it shall have.
+    pub rename: Option<LinkName>,
+    /// IFLA_MTU in bytes.
+    pub mtu: Option<u32>,
+    /// IFLA_ADDRESS.
+    pub mac: Option<Mac>,
+    /// IFLA_GROUP.
+    pub group: Option<u32>,
+    /// Administratively up or down.
+    pub up: Option<bool>,
+    /// IFLA_MASTER.
+    pub master: Option<LinkName>,
+    /// The settings of its kind that differ.
+    pub settings: Option<Settings>,
+}
+
+impl LinkUpdate {
+    /// Changes nothing of that link.
+    pub fn new(link: LinkName) -> Self {
+        Self {
+            link,
+            rename: None,
+            mtu: None,
+            mac: None,
+            group: None,
+            up: None,
+            master: None,
+            settings: None,
+        }
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::new(self.link)
+    }
+}
+
+/// A route to be made, replaced or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteChange {
+    /// The destination.
+    pub to: Prefix,
+    /// The gateway.
+    pub via: Option<IpAddr>,
+    /// The outgoing link; without one the kernel finds it by the gateway.
+    pub dev: Option<LinkName>,
+    /// RTA_PRIORITY.
+    pub metric: u32,
+    /// The routing table.
+    pub table: u32,
+    /// The RTPROT_* number.
+    pub protocol: u8,
+}
+
+impl Change {
+    /// The object that it changes.
+    pub fn object(&self) -> ObjectId {
+        match *self {
+            Self::CreateLink(NewLink { name, .. }) | Self::DeleteLink(name) => ObjectId::Link(name),
+            Self::SetLink(update) => ObjectId::Link(update.rename.unwrap_or(update.link)),
+            Self::PutAddress { link, prefix, .. } | Self::DeleteAddress { link, prefix, .. } => {
+                ObjectId::Address { link, prefix }
+            }
+            Self::CreateRoute(route) | Self::ReplaceRoute(route) | Self::DeleteRoute(route) => {
+                route.object()
+            }
+        }
+    }
+
+    /// Which of the three things it does to the object.
+    pub fn op(&self) -> Op {
+        match self {
+            Self::CreateLink(_) | Self::CreateRoute(_) => Op::Create,
+            Self::PutAddress { replace: false, .. } => Op::Create,
+            Self::SetLink(_) | Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
+            Self::DeleteLink(_) | Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,
+        }
+    }
+}
+
+impl RouteChange {
+    /// How plans and reports name it.
+    pub fn object(&self) -> ObjectId {
+        let Self {
+            to,
+            via,
+            dev,
+            metric,
+            table,
+            protocol: _,
+        } = *self;
+        ObjectId::Route {
+            to,
+            via,
+            dev,
+            metric,
+            table,
+        }
+    }
+}
+
+/// What a change does to its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// It is made.
+    Create,
+    /// It is there and gets other values.
+    Set,
+    /// It is taken away.
+    Delete,
+}
+
+impl Op {
+    /// `create`, `set` or `delete`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Set => "set",
+            Self::Delete => "delete",
+        }
+    }
+}

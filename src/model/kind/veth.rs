@@ -1,0 +1,16 @@
+//! The virtual Ethernet pair (drivers/net/veth.c, veth(4)).
+
+use super::{Key, Kind, ValueType};
+
+pub(super) static KIND: Kind = Kind {
+    name: "veth",
+    doc: "one end of a virtual cable; the other end is its peer",
+    mac_only_at_creation: false,
+    keys: &[Key {
+        name: "peer",
+        value: ValueType::Peer,
+        required: true,
+        only_at_creation: true,
+        doc: "the name of the other end, which is created and deleted with this one",
+    }],
+};

@@ -1,0 +1,14 @@
+//! What the network is: links, addresses and routes, and the changes of them.
+//!
+//! The lowest room. It knows facts about networks (which fields a link has, what a kind can be
+//! told, what the kernel takes away by itself) and neither bytes nor clocks nor descriptors.
+
+pub mod address;
+pub mod change;
+pub mod kind;
+pub mod link;
+pub mod network;
+pub mod object;
+pub mod refusal;
+pub mod route;
+pub mod text;

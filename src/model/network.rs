@@ -1,0 +1,170 @@
+//! The tables of what the network is: links, addresses and routes.
+//!
+//! They hold facts and keep the indices over them true. Which fact to believe, and what to tell
+//! of it, is the mirror's decision (`host/mirror.rs`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::address::{Address, AddressKey, Prefix};
+use super::link::Link;
+use super::object::ObjectId;
+use super::route::{Route, RouteKey, RouteSlot};
+use super::text::LinkName;
+
+/// The network state of one namespace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Network {
+    links: BTreeMap<u32, Link>,
+    names: HashMap<LinkName, u32>,
+    addresses: BTreeMap<AddressKey, Address>,
+    routes: BTreeMap<RouteKey, Route>,
+}
+
+impl Network {
+    /// All links, by index.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// All addresses, by link and address.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.values()
+    }
+
+    /// All routes, by table and destination.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values()
+    }
+
+    /// The link of that index.
+    pub fn link(&self, index: u32) -> Option<&Link> {
+        self.links.get(&index)
+    }
+
+    /// The link of that name.
+    pub fn link_named(&self, name: LinkName) -> Option<&Link> {
+        self.links.get(self.names.get(&name)?)
+    }
+
+    /// The index of the link of that name.
+    pub fn index_of(&self, name: LinkName) -> Option<u32> {
+        self.names.get(&name).copied()
+    }
+
+    /// The name of the link of that index.
+    pub fn name_of(&self, index: u32) -> Option<LinkName> {
+        self.links.get(&index).map(|link| link.name)
+    }
+
+    /// The address of that key.
+    pub fn address(&self, key: AddressKey) -> Option<&Address> {
+        self.addresses.get(&key)
+    }
+
+    /// The addresses of one link.
+    pub fn addresses_of(&self, index: u32) -> impl Iterator<Item = &Address> {
+        let least = Prefix {
+            address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            len: 0,
+        };
+        let first = AddressKey {
+            index,
+            prefix: least,
+            peer: None,
+        };
+        self.addresses
+            .range(first..)
+            .map(|(_, address)| address)
+            .take_while(move |address| address.key.index == index)
+    }
+
+    /// The route of that key.
+    pub fn route(&self, key: RouteKey) -> Option<&Route> {
+        self.routes.get(&key)
+    }
+
+    /// The routes that hold one slot: at most one on IPv4 unless someone appended to it, the
+    /// next hops on IPv6.
+    pub fn routes_in(&self, slot: RouteSlot) -> impl Iterator<Item = &Route> {
+        let first = RouteKey {
+            slot,
+            via: None,
+            dev: 0,
+            route_type: 0,
+        };
+        self.routes
+            .range(first..)
+            .map(|(_, route)| route)
+            .take_while(move |route| route.key.slot == slot)
+    }
+
+    /// How plans and reports name an address.
+    pub fn id_of_address(&self, key: AddressKey) -> ObjectId {
+        ObjectId::Address {
+            link: self.name_of(key.index).unwrap_or_default(),
+            prefix: key.prefix,
+        }
+    }
+
+    /// How plans and reports name a route.
+    pub fn id_of_route(&self, key: RouteKey) -> ObjectId {
+        let RouteKey { slot, via, dev, .. } = key;
+        let RouteSlot {
+            table,
+            to,
+            tos: _,
+            metric,
+        } = slot;
+        ObjectId::Route {
+            to,
+            via,
+            dev: self.name_of(dev),
+            metric,
+            table,
+        }
+    }
+
+    /// Stores a link; returns what stood in its place.
+    pub fn put_link(&mut self, link: Link) -> Option<Link> {
+        let before = self.links.insert(link.index, link);
+        if before.is_none_or(|before| before.name != link.name) {
+            before.iter().for_each(|before| self.forget_name(before));
+            self.names.insert(link.name, link.index);
+        }
+        before
+    }
+
+    /// Takes a link out; its addresses and routes stay, for the caller to decide.
+    pub fn remove_link(&mut self, index: u32) -> Option<Link> {
+        let before = self.links.remove(&index)?;
+        self.forget_name(&before);
+        Some(before)
+    }
+
+    /// A name may have passed to another link before this one's own news came.
+    fn forget_name(&mut self, link: &Link) {
+        if self.names.get(&link.name) == Some(&link.index) {
+            self.names.remove(&link.name);
+        }
+    }
+
+    /// Stores an address; returns what stood in its place.
+    pub fn put_address(&mut self, address: Address) -> Option<Address> {
+        self.addresses.insert(address.key, address)
+    }
+
+    /// Takes an address out.
+    pub fn remove_address(&mut self, key: AddressKey) -> Option<Address> {
+        self.addresses.remove(&key)
+    }
+
+    /// Stores a route; returns what stood in its place.
+    pub fn put_route(&mut self, route: Route) -> Option<Route> {
+        self.routes.insert(route.key, route)
+    }
+
+    /// Takes a route out.
+    pub fn remove_route(&mut self, key: RouteKey) -> Option<Route> {
+        self.routes.remove(&key)
+    }
+}
