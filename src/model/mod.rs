@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod change;
+pub mod consequences;
 pub mod kind;
 pub mod link;
 pub mod network;

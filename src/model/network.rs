@@ -3,7 +3,7 @@
 //! They hold facts and keep the indices over them true. Which fact to believe, and what to tell
 //! of it, is the mirror's decision (`host/mirror.rs`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::address::{Address, AddressKey, Prefix};
 use super::link::Link;
@@ -18,6 +18,7 @@ pub struct Network {
     names: HashMap<LinkName, u32>,
     addresses: BTreeMap<AddressKey, Address>,
     routes: BTreeMap<RouteKey, Route>,
+    routes_by_dev: BTreeSet<(u32, RouteKey)>,
 }
 
 impl Network {
@@ -98,6 +99,29 @@ impl Network {
             .take_while(move |route| route.key.slot == slot)
     }
 
+    /// The routes that leave through one link, by any of their next hops.
+    pub fn routes_through(&self, index: u32) -> impl Iterator<Item = &Route> {
+        let slot = RouteSlot {
+            table: 0,
+            to: Prefix {
+                address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+                len: 0,
+            },
+            tos: 0,
+            metric: 0,
+        };
+        let first = RouteKey {
+            slot,
+            via: None,
+            dev: 0,
+            route_type: 0,
+        };
+        self.routes_by_dev
+            .range((index, first)..)
+            .take_while(move |(dev, _)| *dev == index)
+            .filter_map(|(_, key)| self.routes.get(key))
+    }
+
     /// How plans and reports name an address.
     pub fn id_of_address(&self, key: AddressKey) -> ObjectId {
         ObjectId::Address {
@@ -160,11 +184,51 @@ impl Network {
 
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
-        self.routes.insert(route.key, route)
+        let key = route.key;
+        let before = self.remove_route(key);
+        for dev in devs_of(&route) {
+            self.routes_by_dev.insert((dev, key));
+        }
+        self.routes.insert(key, route);
+        before
     }
 
     /// Takes a route out.
     pub fn remove_route(&mut self, key: RouteKey) -> Option<Route> {
-        self.routes.remove(&key)
+        let before = self.routes.remove(&key)?;
+        for dev in devs_of(&before) {
+            self.routes_by_dev.remove(&(dev, key));
+        }
+        Some(before)
+    }
+}
+
+/// The links that a route leaves through; one may come twice.
+fn devs_of(route: &Route) -> impl Iterator<Item = u32> {
+    std::iter::once(route.key.dev).chain(route.hops.iter().map(|hop| hop.dev))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str) -> Link {
+        Link::new(index, LinkName::truncated(name.as_bytes()))
+    }
+
+    #[test]
+    fn names_follow_renames_in_any_order() {
+        let mut network = Network::default();
+        network.put_link(link(1, "a"));
+        network.put_link(link(2, "b"));
+        // The two swap names by way of a third; the news of the first comes last.
+        network.put_link(link(2, "a"));
+        assert_eq!(network.index_of(LinkName::truncated(b"a")), Some(2));
+        network.put_link(link(1, "b"));
+        assert_eq!(network.index_of(LinkName::truncated(b"a")), Some(2));
+        assert_eq!(network.index_of(LinkName::truncated(b"b")), Some(1));
+        network.remove_link(1);
+        assert_eq!(network.index_of(LinkName::truncated(b"b")), None);
+        assert_eq!(network.index_of(LinkName::truncated(b"a")), Some(2));
     }
 }

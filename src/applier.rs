@@ -1,0 +1,123 @@
+//! Changes the network: makes it as declared, once.
+
+use crate::desired::Desired;
+use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
+use crate::host::Counters;
+use crate::model::network::Network;
+use crate::plan::Plan;
+use crate::reconcile::{Attempt, Mode, Report};
+
+/// Plans and applies declared states in the network namespace of its thread.
+#[derive(Debug)]
+pub struct Applier {
+    engine: Engine,
+}
+
+/// How to open an [`Applier`].
+#[derive(Debug, Clone)]
+pub struct ApplierBuilder {
+    options: Options,
+}
+
+/// What an `apply` did, and what still differs after it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ApplyReport {
+    /// Every change that was sent, in order, with the kernel's answer.
+    pub attempts: Vec<Attempt>,
+    /// What still differs: a plan made of the state as it was read after the last change.
+    pub remaining: Plan,
+    /// Whether nothing differs.
+    pub converged: bool,
+}
+
+/// Planning or applying cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// It was cancelled; the report tells what had been done.
+    #[error("cancelled")]
+    Cancelled(Box<ApplyReport>),
+}
+
+impl ApplierBuilder {
+    /// Opens the ring and the sockets, on this thread and in its network namespace.
+    pub fn open(self) -> Result<Applier, ApplyError> {
+        Ok(Applier { engine: Engine::open(&self.options)? })
+    }
+}
+
+impl Applier {
+    /// A builder with the defaults.
+    pub fn builder() -> ApplierBuilder {
+        ApplierBuilder { options: Options { keeps_events: false, ..Options::default() } }
+    }
+
+    /// What would have to change for the network to be as declared. Changes nothing, and needs
+    /// no privilege.
+    pub fn plan(&mut self, desired: &Desired) -> Result<Plan, ApplyError> {
+        self.sync()?;
+        Ok(Plan::new(desired, self.engine.host().network()))
+    }
+
+    /// Makes the network as declared, as far as the kernel lets it, and verifies by reading the
+    /// tables anew after the last change. The kernel's refusals are inside the report.
+    ///
+    /// Where nothing differs, nothing but reading requests is sent.
+    pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
+        self.sync()?;
+        let now = self.engine.now();
+        self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());
+        let mut report = ApplyReport::default();
+        loop {
+            let now = self.engine.now();
+            let is_done = self.engine.host_mut().is_done(now);
+            while let Some(told) = self.engine.host_mut().poll_report() {
+                if let Report::Attempted(attempt) = told {
+                    report.attempts.push(*attempt);
+                }
+            }
+            if is_done {
+                break;
+            }
+            if self.engine.turn(None)? == Turn::Cancelled {
+                self.conclude(desired, &mut report);
+                return Err(ApplyError::Cancelled(Box::new(report)));
+            }
+        }
+        self.conclude(desired, &mut report);
+        Ok(report)
+    }
+
+    /// The network as it was last read.
+    pub fn observed(&self) -> &Network {
+        self.engine.host().network()
+    }
+
+    /// Ends an `apply` between two batches, from another thread.
+    pub fn canceller(&self) -> Canceller {
+        self.engine.canceller()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.engine.host().counters()
+    }
+
+    fn conclude(&self, desired: &Desired, report: &mut ApplyReport) {
+        report.remaining = Plan::new(desired, self.engine.host().network());
+        report.converged = report.remaining.is_empty();
+    }
+
+    fn sync(&mut self) -> Result<(), ApplyError> {
+        self.engine.catch_up()?;
+        while !self.engine.host().is_synced() {
+            if self.engine.turn(None)? == Turn::Cancelled {
+                return Err(ApplyError::Cancelled(Box::default()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,435 @@
+//! The host as we know it: mirror, conversation and reconciler of one network namespace, joined.
+//!
+//! Pure: datagrams come in as bytes, requests go out as bytes, time is an argument. The engine
+//! drives it with a ring, the tests with a kernel of their own.
+
+mod mirror;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+pub(crate) use self::mirror::Table;
+use self::mirror::Mirror;
+use crate::desired::Desired;
+use crate::model::network::Network;
+use crate::model::object::Event;
+use crate::reconcile::{Mode, Outcome, Reconcile, Report};
+use crate::session::{DumpStep, Dumps, Requests, Sequence};
+use crate::wire::decode::{Decoded, decode};
+use crate::wire::view::{Message, messages};
+use crate::wire::{NLM_F_DUMP_INTR, NLM_F_MULTI};
+
+/// Which of the two sockets a datagram came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The one that joined the groups.
+    Events,
+    /// The one that asks.
+    Replies,
+}
+
+/// Counts of what came and was not as it should be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Messages of the kernel that were read.
+    pub messages: u64,
+    /// Datagrams that did not come from the kernel; they are dropped.
+    pub forged: u64,
+    /// Messages that could not be decoded; each costs itself alone.
+    pub malformed: u64,
+    /// Datagrams that did not fit their buffer; each leads to a resync.
+    pub truncated: u64,
+    /// Overruns of the event socket; each leads to a resync.
+    pub overruns: u64,
+    /// Datagrams that the kernel says it dropped.
+    pub dropped: u64,
+    /// Dumps that were asked for.
+    pub dumps: u64,
+    /// Changes that were sent.
+    pub changes: u64,
+}
+
+/// The tables could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DumpFailed {
+    pub(crate) errno: i32,
+}
+
+/// One network namespace, watched and, with a declared state, kept.
+#[derive(Debug)]
+pub(crate) struct Host {
+    mirror: Mirror,
+    dumps: Dumps,
+    requests: Requests,
+    sequence: Sequence,
+    reconcile: Option<Reconcile>,
+    /// Whether the mirror has been whole since the last loss.
+    synced: bool,
+    keeps_events: bool,
+    events: Vec<Event>,
+    fresh: Vec<Event>,
+    reports: VecDeque<Report>,
+    counters: Counters,
+    /// What the event socket really holds; batches are cut to it.
+    receive_buffer_bytes: usize,
+    /// In mode `Once`: the changes that had been sent when the tables were last read whole.
+    verified: Option<u64>,
+    failed: Option<DumpFailed>,
+}
+
+impl Host {
+    /// A host of which nothing is known yet. `keeps_events` is whether someone reads them.
+    pub(crate) fn new(now: Instant, keeps_events: bool, receive_buffer_bytes: usize) -> Self {
+        let mut dumps = Dumps::default();
+        dumps.start(now);
+        Self {
+            mirror: Mirror::default(),
+            dumps,
+            requests: Requests::default(),
+            sequence: Sequence::default(),
+            reconcile: None,
+            synced: false,
+            keeps_events,
+            events: Vec::new(),
+            fresh: Vec::new(),
+            reports: VecDeque::new(),
+            counters: Counters::default(),
+            receive_buffer_bytes,
+            verified: None,
+            failed: None,
+        }
+    }
+
+    /// From now on `desired` is what is to be reached, or kept.
+    pub(crate) fn set_desired(&mut self, now: Instant, mode: Mode, desired: Desired) {
+        if self.requests.is_busy() {
+            // Its answers belong to the steps of the old state, which nobody waits for any more.
+            self.requests = Requests::default();
+        }
+        let mut reconcile = Reconcile::new(mode, desired);
+        if self.synced {
+            reconcile.handle_synced(now);
+        }
+        self.reconcile = Some(reconcile);
+        self.verified = None;
+    }
+
+    /// A datagram that came by one of the sockets; `sender` is its port id, 0 for the kernel.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: Source,
+        sender: u32,
+        truncated: bool,
+        bytes: &[u8],
+    ) {
+        if sender != 0 {
+            self.counters.forged += 1;
+            return;
+        }
+        if truncated {
+            self.counters.truncated += 1;
+            match source {
+                Source::Events => self.handle_lost(0),
+                Source::Replies => self.dumps.handle_replies_lost(),
+            }
+            return;
+        }
+        for message in messages(bytes) {
+            let Ok(message) = message else {
+                self.counters.malformed += 1;
+                break;
+            };
+            self.counters.messages += 1;
+            match source {
+                Source::Events => self.handle_notification(now, &message),
+                Source::Replies => self.handle_reply(now, &message),
+            }
+        }
+        self.tell(now);
+    }
+
+    /// The event socket was overrun; the kernel says it dropped that many datagrams.
+    pub(crate) fn handle_lost(&mut self, dropped: u64) {
+        self.counters.overruns += 1;
+        self.counters.dropped += dropped;
+        self.synced = false;
+        self.dumps.handle_lost();
+        self.mirror.lost(dropped, &mut |event| self.fresh.push(event));
+        self.reports.push_back(Report::Resync { dropped });
+    }
+
+    /// Replies did not fit the socket of requests.
+    pub(crate) fn handle_replies_lost(&mut self) {
+        self.dumps.handle_replies_lost();
+    }
+
+    /// The event socket has been read empty after a loss.
+    pub(crate) fn handle_drained(&mut self, now: Instant) {
+        self.dumps.handle_drained(now);
+    }
+
+    /// The latest batch or dump request could not be sent.
+    pub(crate) fn handle_send_failed(&mut self, now: Instant, errno: i32) {
+        if self.requests.is_busy() {
+            let outcomes = self.requests.fail(errno);
+            self.answer(now, outcomes);
+        } else if !self.dumps.is_idle() {
+            let step = self.dumps.handle_end(now, errno, false, false);
+            self.after_dump(now, step);
+        }
+    }
+
+    /// Whether the event socket must be read empty before anything else.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.dumps.is_draining()
+    }
+
+    /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        if let Some((table, goes_on)) = self.dumps.poll_request(now, &mut self.sequence, buffer) {
+            self.counters.dumps += 1;
+            if goes_on {
+                self.mirror.dump_goes_on();
+            } else {
+                self.mirror.dump_begins(table);
+            }
+            return true;
+        }
+        if !self.synced || self.requests.is_busy() || !self.dumps.is_idle() {
+            return false;
+        }
+        self.fill_batch(now, buffer)
+    }
+
+    fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        let Some(reconcile) = &mut self.reconcile else { return false };
+        let network = self.mirror.network();
+        let resolve = |name| network.index_of(name);
+        while let Some(step) = reconcile.poll_step(now, network) {
+            let change = step.change;
+            if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
+                reconcile.unsend();
+                break;
+            }
+            self.requests.push(&change, &mut self.sequence, &resolve, buffer);
+            self.counters.changes += 1;
+        }
+        let is_to_be_sent = self.requests.seal(now, buffer);
+        if !is_to_be_sent && self.requests.is_busy() {
+            let outcomes = self.requests.fail(libc::ENODEV);
+            self.answer(now, outcomes);
+        }
+        self.collect_reports();
+        is_to_be_sent
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing comes before.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.reconcile.as_ref().filter(|_| self.can_send()).and_then(|reconcile| {
+            reconcile.poll_timeout()
+        });
+        [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry].into_iter().flatten().min()
+    }
+
+    fn can_send(&self) -> bool {
+        self.synced && !self.requests.is_busy()
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            let outcomes = self.requests.expire();
+            self.answer(now, outcomes);
+            self.synced = false;
+            self.dumps.start(now);
+        }
+        if let Some(step) = self.dumps.expire(now) {
+            self.after_dump(now, step);
+        }
+    }
+
+    /// In mode `Once`: whether all is done that can be, and verified by a whole reading after
+    /// the last change. Starts that reading where it is due.
+    pub(crate) fn is_done(&mut self, now: Instant) -> bool {
+        let is_settled = self.reconcile.as_ref().is_none_or(Reconcile::is_settled);
+        if !self.synced || !is_settled || self.requests.is_busy() {
+            return false;
+        }
+        if self.counters.changes == self.verified.unwrap_or(0) {
+            return true;
+        }
+        self.verified = Some(self.counters.changes);
+        self.synced = false;
+        self.dumps.start(now);
+        false
+    }
+
+    /// Whether the mirror is whole.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// Whether every declared object is as declared.
+    pub(crate) fn is_converged(&self) -> bool {
+        self.synced && self.reconcile.as_ref().is_some_and(Reconcile::is_converged)
+    }
+
+    /// Whether an answer is awaited: something other than a notification will come.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.requests.is_busy() || !self.dumps.is_idle()
+    }
+
+    /// The network as the events delivered so far tell it.
+    pub(crate) fn network(&self) -> &Network {
+        self.mirror.network()
+    }
+
+    /// The declared state that is kept, if any.
+    pub(crate) fn desired(&self) -> Option<&Desired> {
+        self.reconcile.as_ref().map(Reconcile::desired)
+    }
+
+    /// Moves the events since the last call to the end of `batch`.
+    pub(crate) fn poll_events(&mut self, batch: &mut Vec<Event>) {
+        batch.append(&mut self.events);
+    }
+
+    /// What the reconciler tells, oldest first.
+    pub(crate) fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// Whether the tables could not be read, and why.
+    pub(crate) fn poll_failure(&mut self) -> Option<DumpFailed> {
+        self.failed.take()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn handle_notification(&mut self, now: Instant, message: &Message<'_>) {
+        let sender = message.port;
+        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let (mut moved, mut lost) = (None, false);
+        let decoded = decode(message, &mut |decoded| {
+            let mut tell = |event| fresh.push(event);
+            match decoded {
+                Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
+                Decoded::Link { link, moved: is_moved, .. } => {
+                    moved = is_moved.then_some(link.index);
+                    mirror.link_gone(link.index, sender, &mut tell);
+                }
+                Decoded::Address { address, deleted } => {
+                    mirror.address(address, deleted, sender, &mut tell);
+                }
+                Decoded::Route { route, deleted } => {
+                    mirror.route(route, deleted, sender, &mut tell);
+                }
+                Decoded::Overrun => lost = true,
+                _ => {}
+            }
+        });
+        self.counters.malformed += u64::from(decoded.is_err());
+        if let (Some(index), Some(reconcile)) = (moved, &mut self.reconcile) {
+            reconcile.handle_moved(index);
+        }
+        if lost {
+            self.handle_lost(0);
+        }
+        if self.mirror.take_ambiguity() {
+            self.dumps.start_at(Table::Routes, now);
+        }
+    }
+
+    fn handle_reply(&mut self, now: Instant, message: &Message<'_>) {
+        let is_dump = self.dumps.is_mine(message.sequence);
+        if is_dump {
+            self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
+        }
+        let is_part = message.flags & NLM_F_MULTI != 0;
+        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let mut end = None;
+        let mut closed = None;
+        let decoded = decode(message, &mut |decoded| {
+            let mut tell = |event| fresh.push(event);
+            match decoded {
+                Decoded::Ack(ack) if is_dump => end = Some(ack.errno),
+                Decoded::Ack(ack) => closed = self.requests.handle_ack(&ack),
+                Decoded::Done { errno } if is_dump => end = Some(errno),
+                Decoded::Link { link, .. } if is_dump && is_part => {
+                    mirror.dumped_link(link, &mut tell);
+                }
+                Decoded::Address { address, .. } if is_dump && is_part => {
+                    mirror.dumped_address(address, &mut tell);
+                }
+                Decoded::Route { route, .. } if is_dump && is_part => {
+                    mirror.dumped_route(route, &mut tell);
+                }
+                _ => {}
+            }
+        });
+        self.counters.malformed += u64::from(decoded.is_err());
+        if let Some(errno) = end {
+            let lacking = self.mirror.dump_lacks_something();
+            let disturbed = self.mirror.dump_was_disturbed();
+            let step = self.dumps.handle_end(now, errno, lacking, disturbed);
+            self.after_dump(now, step);
+        }
+        if let Some(outcomes) = closed {
+            self.tell(now);
+            self.answer(now, outcomes);
+        }
+    }
+
+    fn after_dump(&mut self, now: Instant, step: DumpStep) {
+        match step {
+            DumpStep::Again | DumpStep::Restart => {}
+            DumpStep::Failed(errno) => self.failed = Some(DumpFailed { errno }),
+            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.fresh.push(event)),
+            DumpStep::Finished => {
+                self.mirror.dump_ends(&mut |event| self.fresh.push(event));
+                self.tell(now);
+                self.synced = true;
+                if let Some(reconcile) = &mut self.reconcile {
+                    reconcile.handle_synced(now);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Instant, outcomes: impl Iterator<Item = Outcome>) {
+        let Some(reconcile) = &mut self.reconcile else { return };
+        for outcome in outcomes {
+            reconcile.handle_result(now, outcome);
+        }
+        self.collect_reports();
+    }
+
+    /// Hands the fresh events to the reconciler, and keeps them where someone reads them.
+    fn tell(&mut self, now: Instant) {
+        if let Some(reconcile) = &mut self.reconcile {
+            for event in &self.fresh {
+                reconcile.handle_event(now, event, self.mirror.network());
+            }
+        }
+        if self.keeps_events {
+            self.events.append(&mut self.fresh);
+        } else {
+            self.fresh.clear();
+        }
+    }
+
+    fn collect_reports(&mut self) {
+        if let Some(reconcile) = &mut self.reconcile {
+            while let Some(report) = reconcile.poll_report() {
+                self.reports.push_back(report);
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Keeps the network as declared, on a thread of its own.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::desired::Desired;
+use crate::engine::{Canceller, Engine, EngineError, Options};
+use crate::host::Counters;
+use crate::limits::REPORTS_MAX;
+use crate::reconcile::{Mode, Report};
+use crate::ring::{Doorbell, DoorbellHandle, RingError};
+
+/// The name of a keeper's thread, as `top -H` and strace show it.
+pub const THREAD_NAME: &str = "ringlink-engine";
+
+/// Keeps a declared state until it is stopped. See [`Keeper::spawn`].
+#[derive(Debug)]
+pub struct Keeper;
+
+/// What a keeper is made with; it can be sent to another thread.
+#[derive(Debug, Clone)]
+pub struct KeeperBuilder {
+    desired: Desired,
+    options: Options,
+}
+
+/// A running keeper. Dropping it stops the keeper and leaves the network as it is.
+#[derive(Debug)]
+pub struct KeeperHandle {
+    shared: Arc<Shared>,
+    doorbell: Doorbell,
+    canceller: Canceller,
+    thread: Option<JoinHandle<Result<(), EngineError>>>,
+}
+
+/// How a keeper is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Whether every declared object is as declared.
+    pub converged: bool,
+    /// What was counted so far.
+    pub counters: Counters,
+    /// What the ring counted so far.
+    pub ring: crate::ring::Counters,
+}
+
+/// Keeping cannot start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The reader's own small ring could not be made.
+    #[error(transparent)]
+    Doorbell(#[from] RingError),
+    /// The thread could not be started.
+    #[error("cannot start the engine's thread: {0}")]
+    Thread(std::io::Error),
+    /// The engine's thread panicked: a bug.
+    #[error("the engine's thread panicked")]
+    Panicked,
+}
+
+/// What the engine's thread and the handle share. The lock is held for moments only.
+#[derive(Debug, Default)]
+struct Shared {
+    mailbox: Mutex<Mailbox>,
+    /// Whether the mailbox holds something for the engine; looked at in every turn.
+    has_orders: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    reports: VecDeque<Report>,
+    missed: u64,
+    status: Status,
+    desired: Option<Desired>,
+    is_stopping: bool,
+    has_ended: bool,
+}
+
+impl Shared {
+    /// A panic while it was held leaves plain values, each whole.
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeper {
+    /// A builder that keeps `desired`.
+    pub fn builder(desired: Desired) -> KeeperBuilder {
+        KeeperBuilder { desired, options: Options { keeps_events: false, ..Options::default() } }
+    }
+
+    /// Starts the engine on a thread of its own, in the network namespace of this one, and
+    /// returns once its ring and sockets are open.
+    pub fn spawn(builder: KeeperBuilder) -> Result<KeeperHandle, KeepError> {
+        let doorbell = Doorbell::new()?;
+        let shared = Arc::<Shared>::default();
+        let (opened, is_open) = mpsc::sync_channel(1);
+        let keeper = (Arc::clone(&shared), doorbell.handle());
+        let run = move || {
+            let engine = match Engine::open(&builder.options) {
+                Ok(engine) => engine,
+                Err(error) => return Err(error),
+            };
+            // The spawner waits for it; where it has gone, nobody is left to keep for.
+            let _ = opened.send(engine.canceller());
+            drop(opened);
+            let (shared, doorbell) = keeper;
+            let result = keep(engine, builder.desired, &shared, &doorbell);
+            shared.lock().has_ended = true;
+            doorbell.ring();
+            result
+        };
+        let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run);
+        let thread = thread.map_err(KeepError::Thread)?;
+        match is_open.recv() {
+            Ok(canceller) => {
+                Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) })
+            }
+            Err(mpsc::RecvError) => Err(joined(thread).err().unwrap_or(KeepError::Panicked)),
+        }
+    }
+}
+
+impl KeeperHandle {
+    /// Keeps another declared state from now on.
+    pub fn set(&self, desired: Desired) {
+        self.shared.lock().desired = Some(desired);
+        self.shared.has_orders.store(true, Ordering::Release);
+        self.canceller.wake();
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        self.shared.lock().status
+    }
+
+    /// The next report, oldest first; `None` where none comes within `timeout`, or the keeper
+    /// has ended. Without a timeout it waits until one comes or the keeper ends.
+    pub fn next_report(&self, timeout: Option<Duration>) -> Option<Report> {
+        loop {
+            let mut mailbox = self.shared.lock();
+            if mailbox.missed > 0 && mailbox.reports.is_empty() {
+                return Some(Report::Missed(std::mem::take(&mut mailbox.missed)));
+            }
+            if let Some(report) = mailbox.reports.pop_front() {
+                return Some(report);
+            }
+            if mailbox.has_ended {
+                return None;
+            }
+            drop(mailbox);
+            if !self.doorbell.wait(timeout) {
+                return None;
+            }
+        }
+    }
+
+    /// Whether the keeper has ended, by [`stop`](Self::stop) or by an error.
+    pub fn has_ended(&self) -> bool {
+        self.shared.lock().has_ended
+    }
+
+    /// Asks the keeper to end; the network stays as it is. May be called from any thread, by
+    /// way of [`stopper`](Self::stopper).
+    pub fn stop(&self) {
+        self.stopper().stop();
+    }
+
+    /// Something that can stop the keeper from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { shared: Arc::clone(&self.shared), canceller: self.canceller.clone() }
+    }
+
+    /// Waits until the keeper has ended, and tells how.
+    pub fn join(mut self) -> Result<(), KeepError> {
+        self.thread.take().map_or(Ok(()), joined)
+    }
+}
+
+impl Drop for KeeperHandle {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stop();
+            // Its result has no one left to read it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Stops a keeper from any thread.
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    shared: Arc<Shared>,
+    canceller: Canceller,
+}
+
+impl Stopper {
+    /// Asks the keeper to end.
+    pub fn stop(&self) {
+        self.shared.lock().is_stopping = true;
+        self.shared.has_orders.store(true, Ordering::Release);
+        self.canceller.cancel();
+    }
+}
+
+fn joined(thread: JoinHandle<Result<(), EngineError>>) -> Result<(), KeepError> {
+    match thread.join() {
+        Ok(result) => result.map_err(KeepError::Engine),
+        Err(_) => Err(KeepError::Panicked),
+    }
+}
+
+/// The engine's thread.
+fn keep(
+    mut engine: Engine,
+    desired: Desired,
+    shared: &Shared,
+    doorbell: &DoorbellHandle,
+) -> Result<(), EngineError> {
+    let now = engine.now();
+    engine.host_mut().set_desired(now, Mode::Keep, desired);
+    loop {
+        engine.turn(None)?;
+        if shared.has_orders.swap(false, Ordering::AcqRel) && obey(&mut engine, shared) {
+            return Ok(());
+        }
+        publish(&mut engine, shared, doorbell);
+    }
+}
+
+/// Takes the orders of the handle; `true` where it is to end.
+fn obey(engine: &mut Engine, shared: &Shared) -> bool {
+    let mut mailbox = shared.lock();
+    if mailbox.is_stopping {
+        return true;
+    }
+    if let Some(desired) = mailbox.desired.take() {
+        drop(mailbox);
+        let now = engine.now();
+        engine.host_mut().set_desired(now, Mode::Keep, desired);
+    }
+    false
+}
+
+/// Hands reports and status to the handle. A reader that is too slow loses reports, never
+/// memory, and is told how many.
+fn publish(engine: &mut Engine, shared: &Shared, doorbell: &DoorbellHandle) {
+    let Some(mut report) = engine.host_mut().poll_report() else { return };
+    let mut mailbox = shared.lock();
+    loop {
+        if mailbox.reports.len() < REPORTS_MAX {
+            mailbox.reports.push_back(report);
+        } else {
+            mailbox.missed += 1;
+        }
+        let Some(next) = engine.host_mut().poll_report() else { break };
+        report = next;
+    }
+    mailbox.status = Status {
+        converged: engine.host().is_converged(),
+        counters: engine.host().counters(),
+        ring: engine.ring().counters(),
+    };
+    drop(mailbox);
+    engine.ring_doorbell(doorbell);
+}

@@ -1,0 +1,82 @@
+//! Every bound of the engine, with its reason.
+
+use std::time::Duration;
+
+/// The longest chain of links on links that is ordered; the kernel nests at most 8
+/// (MAX_NEST_DEV, `linux/netdevice.h`), and masters and peers add a few.
+pub(crate) const LINK_DEPTH_MAX: usize = 32;
+
+/// The most requests in one send. Past about 64 a batch gains nothing (KERNEL: 0.72 of one send
+/// a request), and each holds the rtnl lock and its notifications fill our own event socket.
+pub(crate) const BATCH_REQUESTS_MAX: usize = 64;
+
+/// The most bytes of requests in one send; a socket's send buffer takes at least 208 KiB.
+pub(crate) const BATCH_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a batch may stay without its last ack before its outcome counts as unknown. The
+/// kernel answers inside the send; only a lost reply takes longer.
+pub(crate) const BATCH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a dump may stay silent before it is asked for again.
+pub(crate) const DUMP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a dump that was interrupted by a change (NLM_F_DUMP_INTR) is started again before
+/// what it brought is taken, with what the notifications correct.
+pub(crate) const DUMP_RESTARTS_MAX: u32 = 16;
+
+/// How long to wait before a dump that met EBUSY or another error is asked for again.
+pub(crate) const DUMP_RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// How many errors in a row end the attempts to dump.
+pub(crate) const DUMP_ERRORS_MAX: u32 = 100;
+
+/// How long an acknowledged change may differ from what the notifications show before it
+/// counts as without effect. The notification is queued before the ack; this covers the turn in
+/// which both are read.
+pub(crate) const SETTLE_DELAY: Duration = Duration::from_millis(20);
+
+/// How many reverts of one object within [`REVERT_WINDOW`] are made at once.
+pub(crate) const REVERTS_AT_ONCE_MAX: usize = 5;
+/// The window that [`REVERTS_AT_ONCE_MAX`] counts in.
+pub(crate) const REVERT_WINDOW: Duration = Duration::from_secs(10);
+/// The first delay of a retry or of a fought-over revert; it doubles.
+pub(crate) const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+/// The longest delay of a retry or of a fought-over revert.
+pub(crate) const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// The quiet that makes an object count as peaceful again.
+pub(crate) const QUIET_RESET: Duration = Duration::from_secs(60);
+
+/// How many rounds an `apply` makes before it reports what still differs. A round is one level
+/// of dependency; more than a few mean that someone else is writing.
+pub(crate) const APPLY_ROUNDS_MAX: u32 = 64;
+
+/// How often the routes are dumped where a dump lacks a known route or was disturbed: a skipped
+/// route is in the next dump, and a lost one is in none.
+pub(crate) const ROUTE_LOOKS_MAX: u32 = 3;
+
+/// How many turns a drain may take. An overrun socket takes nothing new until it is empty, so a
+/// drain that is longer found a socket that was not overrun, and has read what was queued.
+pub(crate) const DRAIN_TURNS_MAX: u32 = 4096;
+
+/// The most reports that wait for a keeper's reader; more are counted as missed.
+pub(crate) const REPORTS_MAX: usize = 4096;
+
+/// Provided buffers of the event socket: one a notification, so a burst of that many is read in
+/// one turn; untouched ones cost no memory.
+pub(crate) const EVENT_BUFFERS: u16 = 512;
+/// The bytes of each. A notification of a link with all its attributes is about 1.5 KiB; many
+/// virtual functions make it longer. What does not fit leads to a resync.
+pub(crate) const EVENT_BUFFER_BYTES: u32 = 8 * 1024;
+/// Provided buffers of the socket of requests; a dump is read one datagram at a time.
+pub(crate) const REPLY_BUFFERS: u16 = 16;
+/// The bytes of each: a dump's datagram has at most 32 KiB, beside the ring's own headers.
+pub(crate) const REPLY_BUFFER_BYTES: u32 = 33 * 1024;
+/// What to ask for as the event socket's receive buffer. The kernel's default holds 92 link
+/// events; without CAP_NET_ADMIN in the initial user namespace `net.core.rmem_max` caps it.
+pub(crate) const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// The same for the socket of requests, which holds the answers to one batch and one dump part.
+pub(crate) const REPLY_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
+/// A turn that read that many events was part of a burst: the next wait collects.
+pub(crate) const COLLECT_AFTER_EVENTS: usize = 4;
+/// How long a wait may collect events of a burst.
+pub(crate) const COLLECT_WINDOW: Duration = Duration::from_micros(200);

@@ -1,0 +1,150 @@
+//! What a declared state's objects need and what needs them, found once.
+//!
+//! With it a single event is compared with the objects that it touches alone, so the cost of a
+//! correction does not grow with the document.
+
+use std::collections::HashMap;
+
+use super::Subject;
+use crate::desired::{Desired, DesiredLink};
+use crate::model::address::Prefix;
+use crate::model::route::RouteSlot;
+use crate::model::text::LinkName;
+
+/// Look-up tables over one [`Desired`]; positions are those of its lists.
+#[derive(Debug, Default)]
+pub(crate) struct DesiredIndex {
+    links: HashMap<LinkName, u32>,
+    depths: Vec<u16>,
+    /// What is to be looked at again when a link of that name comes, goes or changes.
+    touched_by_link: HashMap<LinkName, Vec<Subject>>,
+    routes_in_slot: HashMap<RouteSlot, Vec<u32>>,
+    routes: u32,
+}
+
+impl DesiredIndex {
+    pub(crate) fn new(desired: &Desired) -> Self {
+        let mut index = Self {
+            routes: count(desired.routes.len()),
+            ..Self::default()
+        };
+        for (position, link) in desired.links.iter().enumerate() {
+            index.links.insert(link.name, count(position));
+        }
+        index.depths = depths(desired, &index.links);
+        for (position, link) in desired.links.iter().enumerate() {
+            let position = count(position);
+            let own = [Subject::Link(position), Subject::Addresses(position)];
+            index
+                .touched_by_link
+                .entry(link.name)
+                .or_default()
+                .extend(own);
+            for other in needs(link).chain(link.settings.and_then(|settings| settings.peer())) {
+                index
+                    .touched_by_link
+                    .entry(other)
+                    .or_default()
+                    .push(Subject::Link(position));
+            }
+        }
+        for (position, route) in desired.routes.iter().enumerate() {
+            let subject = Subject::Route(count(position));
+            if let Some(dev) = route.dev {
+                index.touched_by_link.entry(dev).or_default().push(subject);
+            }
+            let slot = slot_of(route.to, route.table, route.metric);
+            index
+                .routes_in_slot
+                .entry(slot)
+                .or_default()
+                .push(count(position));
+        }
+        index
+    }
+
+    /// The position of the declared link of that name.
+    pub(crate) fn link(&self, name: LinkName) -> Option<u32> {
+        self.links.get(&name).copied()
+    }
+
+    /// How many links stand between that one and the ground.
+    pub(crate) fn depth(&self, position: u32) -> u16 {
+        self.depths.get(position as usize).copied().unwrap_or(0)
+    }
+
+    /// What to look at when a link of that name comes, goes or changes.
+    pub(crate) fn touched_by_link(&self, name: LinkName) -> &[Subject] {
+        self.touched_by_link.get(&name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The positions of the declared routes of that slot.
+    pub(crate) fn routes_in(&self, slot: RouteSlot) -> &[u32] {
+        self.routes_in_slot.get(&slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many things can be compared.
+    pub(crate) fn subjects_len(&self) -> usize {
+        2 * self.depths.len() + self.routes as usize
+    }
+
+    /// Everything that can be compared.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject> + use<> {
+        let links = 0..count(self.depths.len());
+        let routes = 0..self.routes;
+        links
+            .clone()
+            .map(Subject::Link)
+            .chain(links.map(Subject::Addresses))
+            .chain(routes.map(Subject::Route))
+    }
+}
+
+/// The slot of a declared route; documents know no TOS.
+pub(super) fn slot_of(to: Prefix, table: u32, metric: u32) -> RouteSlot {
+    RouteSlot {
+        table,
+        to,
+        tos: 0,
+        metric,
+    }
+}
+
+/// The links that must exist before that one can be as declared.
+fn needs(link: &DesiredLink) -> impl Iterator<Item = LinkName> + use<> {
+    let lower = link.settings.and_then(|settings| settings.lower());
+    lower.into_iter().chain(link.master).chain(link.peer_of)
+}
+
+/// The longest chain of needs below each link. The document's checks refuse cycles; a state
+/// that has one all the same ends at the bound instead of turning for ever.
+fn depths(desired: &Desired, links: &HashMap<LinkName, u32>) -> Vec<u16> {
+    let mut depths = vec![0u16; desired.links.len()];
+    for _ in 0..crate::limits::LINK_DEPTH_MAX {
+        let mut settled = true;
+        for (position, link) in desired.links.iter().enumerate() {
+            for below in needs(link).filter_map(|name| links.get(&name)) {
+                let above_it = depths[*below as usize].saturating_add(1);
+                // A peer is made by the link that names it, in the same message.
+                let least = if link.peer_of.is_some() {
+                    above_it - 1
+                } else {
+                    above_it
+                };
+                if depths[position] < least {
+                    depths[position] = least;
+                    settled = false;
+                }
+            }
+        }
+        if settled {
+            break;
+        }
+    }
+    depths
+}
+
+/// Lists of a document are bounded by its size, far below this.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

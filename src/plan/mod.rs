@@ -1,0 +1,200 @@
+//! What must change: the differences between what is declared and what is, as ordered steps.
+//!
+//! Pure functions over values. A plan does nothing; `reconcile/` decides when its steps are
+//! sent, and `wire/` spells them.
+
+mod diff;
+mod index;
+mod show;
+
+use std::net::IpAddr;
+
+pub(crate) use self::diff::{Diff, Subject};
+pub(crate) use self::index::DesiredIndex;
+pub use self::show::Shown;
+use crate::desired::Desired;
+use crate::model::change::Change;
+use crate::model::network::Network;
+use crate::model::object::ObjectId;
+use crate::model::text::{KindName, LinkName};
+
+/// The changes that make the observed state the declared one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// In the order in which they are to be made: lower links first, make before break.
+    pub steps: Vec<Step>,
+    /// What cannot be made so, or not yet.
+    pub blocked: Vec<Blocked>,
+}
+
+/// One change, and why it is needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What is to be done.
+    pub change: Change,
+    /// What differs; for a creation, what it is made with.
+    pub differences: Vec<Difference>,
+    /// What the kernel takes away by itself because of it.
+    pub also_removes: Vec<ObjectId>,
+    pub(crate) subject: Subject,
+    pub(crate) rank: Rank,
+}
+
+/// Where a step comes in the order of a plan.
+///
+/// Links by their depth first (a link comes after those that it stands on or joins), what stands
+/// on them afterwards, deletions last and in the reverse order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    CreateLink {
+        depth: u16,
+    },
+    SetLink {
+        depth: u16,
+    },
+    Address,
+    /// Routes without a gateway first: they make gateways reachable.
+    Route {
+        has_gateway: bool,
+    },
+    DeleteRoute,
+    DeleteAddress,
+    DeleteLink {
+        depth: std::cmp::Reverse<u16>,
+    },
+}
+
+/// One field that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The name of the field, as documents and JSON spell it.
+    pub key: &'static str,
+    /// What is; `None` where there is nothing.
+    pub from: Option<Shown>,
+    /// What shall be; `None` where there shall be nothing.
+    pub to: Option<Shown>,
+}
+
+/// A declared object that cannot be made as declared, or not yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blocked {
+    /// Which one.
+    pub object: ObjectId,
+    /// Why.
+    pub reason: Reason,
+    pub(crate) subject: Subject,
+}
+
+/// Why an object is blocked.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It, or a link that it needs, does not exist and is not ours to make. It is waited for.
+    #[error("waiting for link {0}, which does not exist")]
+    NoSuchLink(LinkName),
+    /// Its link is down, and whether that link is up is not declared. It is waited for.
+    #[error("waiting for link {0}, which is down; declare `state = \"up\"` or bring it up")]
+    LinkIsDown(LinkName),
+    /// A link of that name exists and is of another kind.
+    #[error("a link of that name exists with kind {}, not {wanted}; rename or delete that link", kind_or_none(.found))]
+    OtherKind {
+        /// The kind that is declared.
+        wanted: &'static str,
+        /// The kind that is there; empty for a device that no rtnl kind made.
+        found: KindName,
+    },
+    /// The kernel takes that setting at creation alone.
+    #[error(
+        "`{key}` is {from}, not {to}, and can only be set at creation; delete the link, and it is made anew"
+    )]
+    OnlyAtCreation {
+        /// The setting.
+        key: &'static str,
+        /// What is.
+        from: Shown,
+        /// What is declared.
+        to: Shown,
+    },
+    /// The declared peer's name belongs to another link.
+    #[error("its peer's name {0} is taken by another link; rename or delete that link")]
+    PeerNameTaken(LinkName),
+    /// The link that it is the peer of exists without it.
+    #[error("link {0} exists, and this is not its peer; delete {0}, and the pair is made anew")]
+    NotThePeerOf(LinkName),
+    /// A daemon holds the route.
+    #[error("the route is held by protocol {}; set `takeover = true` to take it", show::Protocol(*.protocol))]
+    HeldByDaemon {
+        /// The RTPROT_* number of the route that is there.
+        protocol: u8,
+    },
+    /// The link was moved to another network namespace.
+    #[error("the link was moved to another network namespace; move it back or delete it")]
+    MovedAway,
+}
+
+impl Reason {
+    /// Whether it goes away by itself when what it waits for comes.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::NoSuchLink(_) | Self::LinkIsDown(_))
+    }
+}
+
+fn kind_or_none(kind: &KindName) -> String {
+    if kind.is_empty() {
+        "none".to_owned()
+    } else {
+        kind.to_string()
+    }
+}
+
+impl Plan {
+    /// What must change in `observed` for all that `desired` declares.
+    pub fn new(desired: &Desired, observed: &Network) -> Self {
+        let index = DesiredIndex::new(desired);
+        let mut plan = Self::default();
+        let mut diff = Diff {
+            desired,
+            index: &index,
+            observed,
+            plan: &mut plan,
+        };
+        for subject in index.subjects() {
+            diff.subject(subject, None);
+        }
+        plan.sort();
+        plan
+    }
+
+    /// Whether all is as declared.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Puts the steps in their order; those of one rank keep theirs.
+    pub(crate) fn sort(&mut self) {
+        self.steps.sort_by_key(|step| step.rank);
+    }
+}
+
+impl Difference {
+    fn new(key: &'static str, from: impl Into<Shown>, to: impl Into<Shown>) -> Self {
+        Self {
+            key,
+            from: Some(from.into()),
+            to: Some(to.into()),
+        }
+    }
+
+    fn made(key: &'static str, to: impl Into<Shown>) -> Self {
+        Self {
+            key,
+            from: None,
+            to: Some(to.into()),
+        }
+    }
+}
+
+/// `via` as a field: absent is shown as none.
+fn via_shown(via: Option<IpAddr>) -> Option<Shown> {
+    via.map(Shown::Address)
+}

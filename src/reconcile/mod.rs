@@ -1,0 +1,577 @@
+//! When to change what: rounds, retries, fights, and the status of each declared object.
+//!
+//! A pure machine. It hears of events (`handle_event`) and results (`handle_result`), and gives
+//! out the steps to send (`poll_step`), the time at which it wants to be asked again
+//! (`poll_timeout`) and what to report. It compares states and never asks whose change it was:
+//! a difference is a difference, whoever made it.
+
+mod bindings;
+mod report;
+mod track;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+use self::bindings::Bindings;
+pub use self::report::{Attempt, Outcome, Report};
+use self::track::{Track, Verdict};
+use crate::desired::Desired;
+use crate::limits::{APPLY_ROUNDS_MAX, QUIET_RESET};
+use crate::model::address::AddressKey;
+use crate::model::change::{Change, NewLink};
+use crate::model::network::Network;
+use crate::model::object::{Event, Object, ObjectId, What};
+use crate::model::refusal::Refusal;
+use crate::model::text::LinkName;
+use crate::plan::{Blocked, DesiredIndex, Diff, Plan, Reason, Step, Subject};
+
+/// How long it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Until nothing more can be done.
+    Once,
+    /// For as long as it is turned.
+    Keep,
+}
+
+/// Keeps one declared state against one observed network.
+#[derive(Debug)]
+pub(crate) struct Reconcile {
+    mode: Mode,
+    desired: Desired,
+    index: DesiredIndex,
+    bindings: Bindings,
+    dirty: HashMap<Subject, Noticed>,
+    /// Subjects whose steps name a link that is still to be made.
+    unresolved: HashMap<Subject, Noticed>,
+    /// Subjects that were as declared when last looked at: a difference is a revert.
+    clean: BTreeSet<Subject>,
+    blocked: HashMap<Subject, Vec<Blocked>>,
+    /// Objects with a history; at most one for each declared object.
+    tracks: HashMap<ObjectId, Track>,
+    /// Subjects to look at again, and when.
+    later: BTreeSet<(Instant, Subject)>,
+    round: VecDeque<Pending>,
+    in_flight: usize,
+    /// What the steps of the round in flight belong to, to be looked at when it has ended.
+    touched: BTreeSet<Subject>,
+    rounds: u32,
+    /// Counts successes; in mode `Once` a failed object is tried again after others succeeded.
+    progress: u64,
+    /// The objects whose last attempt failed, and the count of successes then.
+    failed_at: HashMap<ObjectId, u64>,
+    purged: Option<Instant>,
+    reports: VecDeque<Report>,
+    converged: bool,
+}
+
+/// When and by whom a subject came to differ.
+#[derive(Debug, Clone, Copy)]
+struct Noticed {
+    at: Instant,
+    sender: u32,
+}
+
+/// A step of the round, not yet answered.
+#[derive(Debug)]
+struct Pending {
+    step: Step,
+    noticed: Noticed,
+    is_revert: bool,
+}
+
+impl Reconcile {
+    pub(crate) fn new(mode: Mode, desired: Desired) -> Self {
+        let index = DesiredIndex::new(&desired);
+        Self {
+            mode,
+            bindings: Bindings::new(desired.links.len()),
+            desired,
+            index,
+            unresolved: HashMap::new(),
+            purged: None,
+            dirty: HashMap::new(),
+            clean: BTreeSet::new(),
+            blocked: HashMap::new(),
+            tracks: HashMap::new(),
+            later: BTreeSet::new(),
+            round: VecDeque::new(),
+            in_flight: 0,
+            touched: BTreeSet::new(),
+            rounds: 0,
+            progress: 0,
+            failed_at: HashMap::new(),
+            reports: VecDeque::new(),
+            converged: false,
+        }
+    }
+
+    /// The mirror is whole (again): everything is to be looked at.
+    pub(crate) fn handle_synced(&mut self, now: Instant) {
+        for subject in self.index.subjects() {
+            self.dirty
+                .entry(subject)
+                .or_insert(Noticed { at: now, sender: 0 });
+        }
+    }
+
+    /// One change of the mirror: marks what it touches.
+    pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
+        let noticed = Noticed {
+            at: now,
+            sender: event.sender,
+        };
+        match &event.what {
+            What::New(object) => self.touch(object, noticed, network, true),
+            What::Changed { before, after } => {
+                let (before_up, after_up) = (is_up(before), is_up(after));
+                self.touch_name(before, after, noticed);
+                self.touch(after, noticed, network, after_up && !before_up);
+            }
+            What::Deleted(object) => self.touch(object, noticed, network, false),
+            What::Resync { .. } => {}
+        }
+    }
+
+    /// The link of that index was moved to another network namespace, which is not undone.
+    pub(crate) fn handle_moved(&mut self, index: u32) {
+        self.bindings.moved(index);
+    }
+
+    /// A renamed link touches what its old name touched.
+    fn touch_name(&mut self, before: &Object, after: &Object, noticed: Noticed) {
+        if let (Object::Link(before), Object::Link(after)) = (before, after) {
+            if before.name != after.name {
+                self.touch_link(before.name, noticed, false);
+            }
+        }
+    }
+
+    fn touch(&mut self, object: &Object, noticed: Noticed, network: &Network, enables: bool) {
+        match object {
+            Object::Link(link) => {
+                self.touch_link(link.name, noticed, enables);
+                if let Some(position) = self.bindings.position(link.index) {
+                    self.mark(Subject::Link(position), noticed);
+                }
+            }
+            Object::Address(address) => {
+                let Some(link) = network.name_of(address.key.index) else {
+                    return;
+                };
+                self.notice(ObjectId::Address {
+                    link,
+                    prefix: address.key.prefix,
+                });
+                if let Some(position) = self.index.link(link) {
+                    self.mark(Subject::Addresses(position), noticed);
+                }
+                if enables {
+                    self.release(noticed);
+                }
+            }
+            Object::Route(route) => {
+                let slot = route.key.slot;
+                let routes = self.index.routes_in(slot);
+                for subject in routes
+                    .iter()
+                    .map(|&at| Subject::Route(at))
+                    .collect::<Vec<_>>()
+                {
+                    self.notice_route(subject);
+                    self.mark(subject, noticed);
+                }
+                if enables {
+                    self.release(noticed);
+                }
+            }
+        }
+    }
+
+    /// The link may be gone from the network by now; what it was found as is remembered.
+    fn touch_address(&mut self, key: AddressKey, noticed: Noticed, network: &Network) {
+        let position = self
+            .bindings
+            .position(key.index)
+            .or_else(|| self.index.link(network.name_of(key.index)?));
+        let Some(position) = position else { return };
+        let Some(link) = self
+            .desired
+            .links
+            .get(position as usize)
+            .map(|link| link.name)
+        else {
+            return;
+        };
+        self.notice(ObjectId::Address {
+            link,
+            prefix: key.prefix,
+        });
+        self.mark(Subject::Addresses(position), noticed);
+    }
+
+    fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {
+        self.notice(ObjectId::Link(name));
+        for subject in self.index.touched_by_link(name).to_vec() {
+            self.mark(subject, noticed);
+        }
+        if enables {
+            self.release(noticed);
+        }
+    }
+
+    fn notice(&mut self, object: ObjectId) {
+        if let Some(track) = self.tracks.get_mut(&object) {
+            track.noticed();
+        }
+    }
+
+    fn notice_route(&mut self, subject: Subject) {
+        let Subject::Route(position) = subject else {
+            return;
+        };
+        let Some(route) = self.desired.routes.get(position as usize) else {
+            return;
+        };
+        let (to, via, dev) = (route.to, route.via, route.dev);
+        let (metric, table) = (route.metric, route.table);
+        self.notice(ObjectId::Route {
+            to,
+            via,
+            dev,
+            metric,
+            table,
+        });
+    }
+
+    fn mark(&mut self, subject: Subject, noticed: Noticed) {
+        let noticed = self.unresolved.remove(&subject).unwrap_or(noticed);
+        self.dirty.entry(subject).or_insert(noticed);
+    }
+
+    /// Something came that may let failed objects succeed: they are tried again at once.
+    fn release(&mut self, noticed: Noticed) {
+        let failed = self
+            .later
+            .iter()
+            .map(|(_, subject)| *subject)
+            .collect::<Vec<_>>();
+        if failed.is_empty() {
+            return;
+        }
+        for object in self.failed_at.keys() {
+            self.tracks
+                .get_mut(object)
+                .into_iter()
+                .for_each(Track::released);
+        }
+        for subject in failed {
+            self.mark(subject, noticed);
+        }
+    }
+
+    /// The next step to send; none while the answers to a round are awaited.
+    ///
+    /// The caller sends steps in this order and answers each with [`handle_result`].
+    ///
+    /// [`handle_result`]: Self::handle_result
+    pub(crate) fn poll_step(&mut self, now: Instant, network: &Network) -> Option<&Step> {
+        if self.in_flight == 0 && self.round.is_empty() {
+            self.plan_round(now, network);
+        }
+        let pending = self.round.get(self.in_flight)?;
+        self.in_flight += 1;
+        let track = self.tracks.entry(pending.step.change.object()).or_default();
+        track.sent(now, pending.is_revert);
+        Some(&pending.step)
+    }
+
+    /// Whether steps wait to be sent.
+    pub(crate) fn has_unsent_steps(&self) -> bool {
+        self.in_flight < self.round.len()
+    }
+
+    /// Puts the last step that [`poll_step`](Self::poll_step) gave back: it did not fit.
+    pub(crate) fn unsend(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// The answer to the oldest unanswered step.
+    pub(crate) fn handle_result(&mut self, now: Instant, outcome: Outcome) {
+        let Some(pending) = self.round.pop_front() else {
+            return;
+        };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let object = pending.step.change.object();
+        let track = self.tracks.entry(object).or_default();
+        self.touched.insert(pending.step.subject);
+        let took = now.saturating_duration_since(pending.noticed.at);
+        let attempt = |outcome, retry_in| Attempt {
+            step: pending.step.clone(),
+            outcome,
+            is_revert: pending.is_revert,
+            sender: pending.noticed.sender,
+            took,
+            retry_in,
+        };
+        match outcome {
+            Outcome::Refused(refusal) if !is_already_true(&pending.step.change, &refusal) => {
+                let retry_in = track.failed(now);
+                self.failed_at.insert(object, self.progress);
+                let retry_in = (self.mode == Mode::Keep).then_some(retry_in);
+                let attempt = attempt(Outcome::Refused(refusal), retry_in);
+                self.reports.push_back(Report::Attempted(Box::new(attempt)));
+            }
+            Outcome::Unknown => {
+                self.reports
+                    .push_back(Report::Attempted(Box::new(attempt(Outcome::Unknown, None))));
+            }
+            _ => {
+                track.succeeded(now);
+                self.failed_at.remove(&object);
+                self.progress += 1;
+                self.reports
+                    .push_back(Report::Attempted(Box::new(attempt(Outcome::Done, None))));
+            }
+        }
+        if self.round.is_empty() {
+            for subject in std::mem::take(&mut self.touched) {
+                self.mark(subject, Noticed { at: now, sender: 0 });
+            }
+        }
+    }
+
+    /// When to be asked again if nothing happens.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.later.first().map(|(at, _)| *at)
+    }
+
+    /// What to tell: attempts, conflicts, blocked objects, convergence.
+    pub(crate) fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// Whether nothing is being done and nothing is left to do now.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.round.is_empty() && self.dirty.is_empty() && self.later.is_empty()
+    }
+
+    /// Whether every declared object was as declared when last looked at.
+    pub(crate) fn is_converged(&self) -> bool {
+        self.is_settled()
+            && self.blocked.is_empty()
+            && self.clean.len() == self.index.subjects_len()
+    }
+
+    pub(crate) fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// Compares what is dirty and makes a round of what may be sent now.
+    fn plan_round(&mut self, now: Instant, network: &Network) {
+        while let Some((at, subject)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
+            self.later.remove(&(at, subject));
+            self.mark(subject, Noticed { at: now, sender: 0 });
+        }
+        if self.dirty.is_empty() {
+            return;
+        }
+        if self.mode == Mode::Once && self.rounds >= APPLY_ROUNDS_MAX {
+            self.dirty.clear();
+            self.later.clear();
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut subjects: Vec<_> = dirty.keys().copied().collect();
+        subjects.sort_unstable();
+        let mut plan = Plan::default();
+        for &subject in &subjects {
+            self.compare(subject, network, &mut plan);
+        }
+        plan.sort();
+        for step in plan.steps {
+            let noticed = dirty.get(&step.subject).copied();
+            let noticed = noticed.unwrap_or(Noticed { at: now, sender: 0 });
+            self.admit(now, step, noticed, network);
+        }
+        for pending in &self.round {
+            self.clean.remove(&pending.step.subject);
+        }
+        self.rounds += u32::from(!self.round.is_empty());
+        self.note_convergence(now);
+    }
+
+    /// Compares one subject: its steps go into `plan`, its obstacles are reported when new.
+    fn compare(&mut self, subject: Subject, network: &Network, plan: &mut Plan) {
+        let position = match subject {
+            Subject::Link(at) | Subject::Addresses(at) => Some(at),
+            Subject::Route(_) => None,
+        };
+        let bound = position.and_then(|at| {
+            let name = self.desired.links.get(at as usize)?.name;
+            self.bindings.bind(at, name, network)
+        });
+        let steps_before = plan.steps.len();
+        let mut own = Plan::default();
+        if position.is_some_and(|at| self.is_moved(at)) {
+            self.block_moved(subject, &mut own);
+        } else {
+            let (desired, index) = (&self.desired, &self.index);
+            let mut diff = Diff {
+                desired,
+                index,
+                observed: network,
+                plan: &mut own,
+            };
+            diff.subject(subject, bound);
+        }
+        plan.steps.append(&mut own.steps);
+        let has_steps = plan.steps.len() > steps_before;
+        if own.blocked.is_empty() {
+            self.blocked.remove(&subject);
+            if !has_steps {
+                self.clean.insert(subject);
+            }
+        } else {
+            self.clean.remove(&subject);
+            self.report_blocked(subject, own.blocked);
+        }
+    }
+
+    fn report_blocked(&mut self, subject: Subject, blocked: Vec<Blocked>) {
+        let before = self.blocked.get(&subject);
+        if before != Some(&blocked) {
+            for blocked in &blocked {
+                if before.is_none_or(|before| !before.contains(blocked)) {
+                    self.reports.push_back(Report::Blocked(blocked.clone()));
+                }
+            }
+            self.blocked.insert(subject, blocked);
+        }
+    }
+
+    fn is_moved(&self, position: u32) -> bool {
+        let owner = self
+            .desired
+            .links
+            .get(position as usize)
+            .and_then(|link| link.peer_of);
+        let owner = owner.and_then(|owner| self.index.link(owner));
+        self.bindings.is_moved(position) || owner.is_some_and(|owner| self.bindings.is_moved(owner))
+    }
+
+    fn block_moved(&self, subject: Subject, plan: &mut Plan) {
+        if let Subject::Link(position) = subject {
+            let object = ObjectId::Link(self.desired.links[position as usize].name);
+            plan.blocked.push(Blocked {
+                object,
+                reason: Reason::MovedAway,
+                subject,
+            });
+        }
+    }
+
+    /// Takes a step into the round, or says when it may come.
+    fn admit(&mut self, now: Instant, step: Step, noticed: Noticed, network: &Network) {
+        let object = step.change.object();
+        let is_revert = self.clean.contains(&step.subject);
+        if !names_resolve(&step.change, network) {
+            // The link that it names is made in this round, and touches it when it comes.
+            self.unresolved.insert(step.subject, noticed);
+            return;
+        }
+        if self.mode == Mode::Once && self.failed_at.get(&object) == Some(&self.progress) {
+            return;
+        }
+        let subject = step.subject;
+        if let Some(track) = self.tracks.get_mut(&object) {
+            if self.mode == Mode::Once && track.failures > 0 {
+                track.released();
+            }
+            if let Some(at) = track.not_before(now) {
+                self.later.insert((at, subject));
+                return;
+            }
+            if track.was_without_effect(now) {
+                let retry_in = track.failed(now);
+                self.failed_at.insert(object, self.progress);
+                if self.mode == Mode::Keep {
+                    self.later.insert((now + retry_in, subject));
+                }
+                self.reports.push_back(Report::WithoutEffect {
+                    step: Box::new(step),
+                    retry_in,
+                });
+                return;
+            }
+        }
+        if is_revert {
+            match self.tracks.entry(object).or_default().revert(now) {
+                Verdict::Now => {}
+                Verdict::Conflict(at, delay) => {
+                    self.later.insert((at, subject));
+                    let sender = noticed.sender;
+                    self.reports.push_back(Report::Conflict {
+                        object,
+                        sender,
+                        retry_in: delay,
+                    });
+                    return;
+                }
+            }
+        }
+        self.round.push_back(Pending {
+            step,
+            noticed,
+            is_revert,
+        });
+    }
+
+    fn note_convergence(&mut self, now: Instant) {
+        let converged = self.is_converged();
+        if converged && !self.converged {
+            self.reports.push_back(Report::Converged);
+        }
+        self.converged = converged;
+        let purge_due = self.purged.is_none_or(|last| now - last >= QUIET_RESET);
+        if converged && purge_due {
+            self.tracks.retain(|_, track| !track.is_forgettable(now));
+            self.failed_at.clear();
+            self.purged = Some(now);
+        }
+    }
+}
+
+fn is_up(object: &Object) -> bool {
+    matches!(object, Object::Link(link) if link.is_up())
+}
+
+/// Whether a refusal says that the wish is fulfilled: KERNEL, "error numbers of an already true
+/// wish". What is really there is seen when the object is compared again.
+fn is_already_true(change: &Change, refusal: &Refusal) -> bool {
+    match change {
+        Change::PutAddress { .. } | Change::CreateRoute(_) => refusal.errno == libc::EEXIST,
+        Change::DeleteAddress { .. } => {
+            matches!(refusal.errno, libc::EADDRNOTAVAIL | libc::ENODEV)
+        }
+        Change::DeleteRoute(_) => refusal.errno == libc::ESRCH,
+        Change::DeleteLink(_) => refusal.errno == libc::ENODEV,
+        _ => false,
+    }
+}
+
+/// Whether every link that a change names exists by now.
+fn names_resolve(change: &Change, network: &Network) -> bool {
+    let exists = |name: LinkName| network.index_of(name).is_some();
+    match change {
+        Change::CreateLink(NewLink {
+            settings, master, ..
+        }) => settings.lower().is_none_or(exists) && master.is_none_or(exists),
+        Change::SetLink(update) => exists(update.link) && update.master.is_none_or(exists),
+        Change::DeleteLink(link) => exists(*link),
+        Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
+        Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
+            route.dev.is_none_or(exists)
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Reading the tables whole: at the start, after an overrun, and to verify.
+//!
+//! The rules are those that lost nothing in KERNEL.md, section 1: after an overrun the event
+//! socket is read until it is empty, *then* the tables are dumped, and all of it again if more
+//! was lost meanwhile. A dump that a change interrupted is started again. A route that one dump
+//! lacks may have been skipped: it takes a second look to call it gone.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::Sequence;
+use crate::host::Table;
+use crate::limits::{
+    DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_MAX,
+};
+use crate::wire::encode::{self, Dump};
+
+/// The dumps of one socket, one at a time: a second one would meet EBUSY.
+#[derive(Debug, Default)]
+pub(crate) struct Dumps {
+    state: State,
+    /// Whether notifications were lost since the first table was asked for.
+    lost_meanwhile: bool,
+    restarts: u32,
+    errors: u32,
+    looks: u32,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing is being read.
+    #[default]
+    Idle,
+    /// The event socket is to be read until it is empty.
+    Draining,
+    /// That table is to be asked for, not before then.
+    Wanted { table: Table, at: Instant, goes_on: bool },
+    /// That table is being read.
+    InFlight { table: Table, sequence: u32, deadline: Instant, interrupted: bool },
+}
+
+/// What comes after the end of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DumpStep {
+    /// The same table once more; what was seen stays seen.
+    Again,
+    /// The table is whole, and another follows.
+    Next,
+    /// The table is whole, and it was the last.
+    Finished,
+    /// Notifications were lost meanwhile: everything from the start.
+    Restart,
+    /// It failed too often.
+    Failed(i32),
+}
+
+impl Dumps {
+    /// Reads all tables, now.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.start_at(Table::Links, now);
+    }
+
+    /// Reads that table and those after it, unless more is being read already.
+    pub(crate) fn start_at(&mut self, table: Table, now: Instant) {
+        if self.state == State::Idle {
+            *self = Self::default();
+            self.state = State::Wanted { table, at: now, goes_on: false };
+        }
+    }
+
+    /// Notifications were lost.
+    pub(crate) fn handle_lost(&mut self) {
+        match self.state {
+            State::InFlight { .. } => self.lost_meanwhile = true,
+            _ => self.state = State::Draining,
+        }
+    }
+
+    /// Replies were lost: the dump goes on, and what it brings is not all.
+    pub(crate) fn handle_replies_lost(&mut self) {
+        if let State::InFlight { interrupted, .. } = &mut self.state {
+            *interrupted = true;
+        }
+    }
+
+    /// The event socket has been read empty.
+    pub(crate) fn handle_drained(&mut self, now: Instant) {
+        if self.state == State::Draining {
+            *self = Self::default();
+            self.start(now);
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state == State::Draining
+    }
+
+    /// Whether nothing is being read and nothing is to be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Whether that is the sequence number of the dump in flight.
+    pub(crate) fn is_mine(&self, number: u32) -> bool {
+        matches!(self.state, State::InFlight { sequence, .. } if sequence == number)
+    }
+
+    /// Writes the request for the table that is wanted, if it is time, and tells which one and
+    /// whether it is a second look.
+    pub(crate) fn poll_request(
+        &mut self,
+        now: Instant,
+        numbers: &mut Sequence,
+        buffer: &mut BytesMut,
+    ) -> Option<(Table, bool)> {
+        let State::Wanted { table, at, goes_on } = self.state else { return None };
+        if at > now {
+            return None;
+        }
+        let sequence = numbers.next();
+        let what = match table {
+            Table::Links => Dump::Links,
+            Table::Addresses => Dump::Addresses,
+            Table::Routes => Dump::Routes,
+        };
+        encode::dump(what, sequence, buffer);
+        let (deadline, interrupted) = (now + DUMP_DEADLINE, false);
+        self.state = State::InFlight { table, sequence, deadline, interrupted };
+        Some((table, goes_on))
+    }
+
+    /// A part of the dump came; `changed` where the kernel says that it is not consistent.
+    pub(crate) fn handle_part(&mut self, now: Instant, changed: bool) {
+        if let State::InFlight { deadline, interrupted, .. } = &mut self.state {
+            *deadline = now + DUMP_DEADLINE;
+            *interrupted |= changed;
+        }
+    }
+
+    /// The dump's end, with the kernel's verdict. `lacking` is whether it showed less than was
+    /// known, `disturbed` whether notifications of the same table came meanwhile.
+    pub(crate) fn handle_end(
+        &mut self,
+        now: Instant,
+        errno: i32,
+        lacking: bool,
+        disturbed: bool,
+    ) -> DumpStep {
+        let State::InFlight { table, interrupted, .. } = self.state else { return DumpStep::Again };
+        if errno != 0 {
+            return self.retry(now, table, errno);
+        }
+        if self.lost_meanwhile {
+            self.state = State::Draining;
+            return DumpStep::Restart;
+        }
+        if interrupted && self.restarts < DUMP_RESTARTS_MAX {
+            self.restarts += 1;
+            self.state = State::Wanted { table, at: now, goes_on: true };
+            return DumpStep::Again;
+        }
+        self.looks += 1;
+        let is_doubtful = lacking || disturbed;
+        if table == Table::Routes && is_doubtful && self.looks < ROUTE_LOOKS_MAX {
+            self.state = State::Wanted { table, at: now, goes_on: true };
+            return DumpStep::Again;
+        }
+        (self.looks, self.restarts, self.errors) = (0, 0, 0);
+        let next = match table {
+            Table::Links => Table::Addresses,
+            Table::Addresses => Table::Routes,
+            Table::Routes => {
+                self.state = State::Idle;
+                return DumpStep::Finished;
+            }
+        };
+        self.state = State::Wanted { table: next, at: now, goes_on: false };
+        DumpStep::Next
+    }
+
+    /// When the dump in flight counts as lost, or the next may be asked for.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Wanted { at, .. } => Some(at),
+            State::InFlight { deadline, .. } => Some(deadline),
+            State::Idle | State::Draining => None,
+        }
+    }
+
+    /// The dump in flight has been silent for too long.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<DumpStep> {
+        match self.state {
+            State::InFlight { table, deadline, .. } if deadline <= now => {
+                Some(self.retry(now, table, libc::ETIMEDOUT))
+            }
+            _ => None,
+        }
+    }
+
+    fn retry(&mut self, now: Instant, table: Table, errno: i32) -> DumpStep {
+        self.errors += 1;
+        if self.errors > DUMP_ERRORS_MAX {
+            return DumpStep::Failed(errno);
+        }
+        self.state = State::Wanted { table, at: now + DUMP_RETRY_DELAY, goes_on: true };
+        DumpStep::Again
+    }
+}

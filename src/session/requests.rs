@@ -1,0 +1,158 @@
+//! Batches of requests and their answers.
+//!
+//! The kernel answers every error, and success only where asked: the last request of a batch
+//! asks, and its answer closes the batch. The kernel takes one batch at a time and in order, so
+//! whatever has no error by then was made. Every request ends: done, refused, or, where no
+//! answer comes in time, unknown.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::Sequence;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX};
+use crate::model::change::{Change, Op};
+use crate::model::object::ObjectId;
+use crate::model::refusal::Refusal;
+use crate::model::text::{LinkName, write_escaped};
+use crate::reconcile::Outcome;
+use crate::wire::decode::Ack;
+use crate::wire::encode::{self, EncodeError};
+
+/// The batch in flight, if any.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    entries: Vec<Entry>,
+    /// The sequence number whose answer closes the batch; 0 for none.
+    last: u32,
+    last_offset: usize,
+    deadline: Option<Instant>,
+    notification_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sequence: u32,
+    op: Op,
+    object: ObjectId,
+    outcome: Option<Outcome>,
+}
+
+impl Requests {
+    /// Whether a batch is being filled or waits for its answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Whether one more request fits: by count, by bytes, and by the notifications that it will
+    /// put into our own event socket, of which half of `receive_buffer_bytes` is used.
+    pub(crate) fn has_room(
+        &self,
+        change: &Change,
+        buffer: &BytesMut,
+        receive_buffer_bytes: usize,
+    ) -> bool {
+        let notifications = self.notification_bytes + notification_bytes(change);
+        self.entries.is_empty()
+            || (self.entries.len() < BATCH_REQUESTS_MAX
+                && buffer.len() < BATCH_BYTES_MAX
+                && notifications <= receive_buffer_bytes / 2)
+    }
+
+    /// Adds a request to the batch. One that names a link which has gone is refused here.
+    pub(crate) fn push(
+        &mut self,
+        change: &Change,
+        sequence: &mut Sequence,
+        resolve: &dyn Fn(LinkName) -> Option<u32>,
+        buffer: &mut BytesMut,
+    ) {
+        let sequence = sequence.next();
+        let (op, object) = (change.op(), change.object());
+        let offset = buffer.len();
+        let outcome = match encode::change(change, sequence, resolve, buffer) {
+            Ok(()) => {
+                (self.last, self.last_offset) = (sequence, offset);
+                None
+            }
+            Err(EncodeError::UnknownLink(name)) => {
+                let message = Some(format!("link {name} is not there any more").into());
+                let (errno, offset) = (libc::ENODEV, None);
+                Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
+            }
+        };
+        self.notification_bytes += notification_bytes(change);
+        self.entries.push(Entry { sequence, op, object, outcome });
+    }
+
+    /// Closes the batch for sending; `false` where nothing is to be sent.
+    pub(crate) fn seal(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        if buffer.is_empty() {
+            return false;
+        }
+        encode::request_ack(buffer, self.last_offset);
+        self.deadline = Some(now + BATCH_DEADLINE);
+        true
+    }
+
+    /// An answer. Returns the outcomes of the whole batch when it was the last one.
+    pub(crate) fn handle_ack(&mut self, ack: &Ack<'_>) -> Option<impl Iterator<Item = Outcome>> {
+        let entry = self.entries.iter_mut().find(|entry| entry.sequence == ack.sequence)?;
+        if ack.errno != 0 {
+            entry.outcome = Some(Outcome::Refused(Refusal {
+                op: entry.op,
+                object: entry.object,
+                errno: ack.errno,
+                message: ack.message.map(escaped),
+                offset: ack.offset,
+                sequence: ack.sequence,
+            }));
+        }
+        (ack.sequence == self.last).then(|| self.close(|_| Outcome::Done))
+    }
+
+    /// The batch could not be sent at all, or had nothing to send.
+    pub(crate) fn fail(&mut self, errno: i32) -> impl Iterator<Item = Outcome> {
+        self.close(move |entry| {
+            let Entry { op, object, sequence, .. } = *entry;
+            let (message, offset) = (None, None);
+            Outcome::Refused(Refusal { op, object, errno, message, offset, sequence })
+        })
+    }
+
+    /// When the batch counts as unanswered.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The answers did not come: what has none is unknown.
+    pub(crate) fn expire(&mut self) -> impl Iterator<Item = Outcome> {
+        self.close(|_| Outcome::Unknown)
+    }
+
+    fn close(&mut self, otherwise: impl Fn(&Entry) -> Outcome) -> impl Iterator<Item = Outcome> {
+        let entries = std::mem::take(&mut self.entries);
+        *self = Self::default();
+        entries.into_iter().map(move |mut entry| {
+            entry.outcome.take().unwrap_or_else(|| otherwise(&entry))
+        })
+    }
+}
+
+/// What the notifications of a change take of a receive buffer, at most: a link's is about
+/// 2.3 KiB with the kernel's own overhead, the others' 0.8 KiB, and one change makes several.
+fn notification_bytes(change: &Change) -> usize {
+    match change {
+        Change::CreateLink(_) => 24 * 1024,
+        Change::SetLink(_) | Change::DeleteLink(_) => 16 * 1024,
+        Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
+        Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 2 * 1024,
+    }
+}
+
+fn escaped(bytes: &[u8]) -> Box<str> {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = write_escaped(&mut text, bytes);
+    text.into()
+}

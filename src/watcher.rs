@@ -1,0 +1,198 @@
+//! Reads the network: every change as an event, and the state that the events add up to.
+
+use std::time::Instant;
+
+use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
+use crate::host::Counters;
+use crate::model::network::Network;
+use crate::model::object::Event;
+
+/// Follows the links, addresses and routes of the network namespace of its thread.
+///
+/// A watcher belongs to the thread that opened it; its builder can be sent to another one. The
+/// first events are those of the state as it is found.
+///
+/// ```no_run
+/// use ringlink::{Batch, Watcher};
+///
+/// let mut watcher = Watcher::builder().open()?;
+/// let mut batch = Batch::default();
+/// loop {
+///     watcher.next(&mut batch)?;
+///     for event in batch.iter() {
+///         println!("{event:?}");
+///     }
+/// }
+/// # #[allow(unreachable_code)]
+/// # Ok::<(), ringlink::WatchError>(())
+/// ```
+#[derive(Debug)]
+pub struct Watcher {
+    engine: Engine,
+    /// A cancellation that came together with events is told after them.
+    was_cancelled: bool,
+}
+
+/// How to open a [`Watcher`].
+#[derive(Debug, Clone, Default)]
+pub struct WatcherBuilder {
+    options: Options,
+}
+
+/// The events of one wait; reused from wait to wait.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(crate) events: Vec<Event>,
+}
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wake {
+    /// The batch holds at least one event.
+    Events,
+    /// [`Canceller::cancel`] was called; the next wait goes on with the next notification.
+    Cancelled,
+    /// The deadline passed.
+    Deadline,
+}
+
+/// Watching cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct WatchError(#[from] pub EngineError);
+
+impl WatcherBuilder {
+    /// The receive buffer to ask for, in bytes; 8 MiB unless set. A larger one makes overruns
+    /// rarer and never replaces a resync. Without CAP_NET_ADMIN in the initial user namespace
+    /// `net.core.rmem_max` caps it.
+    #[must_use]
+    pub fn receive_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.options.receive_buffer_bytes = bytes;
+        self
+    }
+
+    /// Makes the ring one that can be polled for readiness.
+    #[cfg(feature = "aio")]
+    pub(crate) fn pollable(mut self) -> Self {
+        self.options.pollable = true;
+        self
+    }
+
+    /// Opens the ring and the sockets, on this thread and in its network namespace.
+    pub fn open(self) -> Result<Watcher, WatchError> {
+        let engine = Engine::open(&self.options)?;
+        Ok(Watcher { engine, was_cancelled: false })
+    }
+}
+
+impl Watcher {
+    /// A builder with the defaults.
+    pub fn builder() -> WatcherBuilder {
+        WatcherBuilder::default()
+    }
+
+    /// Waits for events and puts them into `batch`, in place of what it held.
+    ///
+    /// Errors and data come in one order through this one door. After an error the watcher is
+    /// of no more use; drop it and open another.
+    pub fn next(&mut self, batch: &mut Batch) -> Result<Wake, WatchError> {
+        self.next_before(batch, None)
+    }
+
+    /// The same, until `deadline` at the latest.
+    pub fn next_before(
+        &mut self,
+        batch: &mut Batch,
+        deadline: Option<Instant>,
+    ) -> Result<Wake, WatchError> {
+        batch.events.clear();
+        if std::mem::take(&mut self.was_cancelled) {
+            return Ok(Wake::Cancelled);
+        }
+        loop {
+            let turn = self.engine.turn(deadline)?;
+            self.engine.host_mut().poll_events(&mut batch.events);
+            let is_cancelled = turn == Turn::Cancelled;
+            if !batch.events.is_empty() {
+                self.was_cancelled = is_cancelled;
+                return Ok(Wake::Events);
+            }
+            if is_cancelled {
+                return Ok(Wake::Cancelled);
+            }
+            if deadline.is_some_and(|deadline| deadline <= self.engine.now()) {
+                return Ok(Wake::Deadline);
+            }
+        }
+    }
+
+    /// Waits until the state is read whole: at the start, and after lost notifications. The
+    /// events that this brings are added to `batch`. `false` where it was cancelled.
+    pub fn sync(&mut self, batch: &mut Batch) -> Result<bool, WatchError> {
+        while !self.engine.host().is_synced() {
+            if std::mem::take(&mut self.was_cancelled) {
+                return Ok(false);
+            }
+            self.was_cancelled = self.engine.turn(None)? == Turn::Cancelled;
+            self.engine.host_mut().poll_events(&mut batch.events);
+        }
+        Ok(true)
+    }
+
+    /// The network as the events delivered so far tell it.
+    pub fn observed(&self) -> &Network {
+        self.engine.host().network()
+    }
+
+    /// Ends a wait from another thread.
+    pub fn canceller(&self) -> Canceller {
+        self.engine.canceller()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.engine.host().counters()
+    }
+
+    /// What the ring counted so far.
+    pub fn ring_counters(&self) -> crate::ring::Counters {
+        self.engine.ring().counters()
+    }
+
+    #[cfg(feature = "aio")]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Batch {
+    /// The events, oldest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Event> {
+        self.events.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Takes the events out.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Event> {
+        self.events.drain(..)
+    }
+}
+
+impl<'a> IntoIterator for &'a Batch {
+    type Item = &'a Event;
+    type IntoIter = std::slice::Iter<'a, Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
