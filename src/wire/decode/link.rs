@@ -1,0 +1,61 @@
+//! RTM_NEWLINK and RTM_DELLINK.
+
+use super::super::kind;
+use super::super::numbers::*;
+use super::super::view::{Malformed, attributes, u32_at};
+use super::{Decoded, index, take};
+use crate::model::link::Link;
+use crate::model::text::{LinkName, Mac};
+
+// `struct ifinfomsg` (`linux/rtnetlink.h`): u8 family, u8 pad, u16 type, i32 index, u32 flags,
+// u32 change.
+const HEADER_BYTES: usize = 16;
+const INDEX_OFFSET: usize = 4;
+const FLAGS_OFFSET: usize = 8;
+
+pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, Malformed> {
+    const SHORT: Malformed = Malformed("a link message is shorter than its header");
+    let body = payload.get(HEADER_BYTES..).ok_or(SHORT)?;
+    let family = payload.first().copied().ok_or(SHORT)?;
+    let index = u32_at(payload, INDEX_OFFSET)
+        .and_then(index)
+        .ok_or(Malformed("a link message has no index"))?;
+    match family {
+        AF_UNSPEC => {}
+        AF_BRIDGE => return Ok(Decoded::BridgePort { index, deleted }),
+        // Of AF_INET6 come the link's IPv6 settings alone, without its group and kind.
+        _ => return Ok(Decoded::Ignored),
+    }
+
+    let mut link = Link::new(index, LinkName::default());
+    link.flags = u32_at(payload, FLAGS_OFFSET).ok_or(SHORT)?;
+    let mut moved = false;
+    let mut info = None;
+    for attribute in attributes(body) {
+        match attribute.kind {
+            IFLA_IFNAME => take(&mut link.name, attribute.inline_text()),
+            IFLA_MTU => take(&mut link.mtu, attribute.u32()),
+            IFLA_ADDRESS => take(&mut link.mac, Mac::new(attribute.value)),
+            IFLA_MASTER => take(&mut link.master, attribute.u32()),
+            IFLA_LINK => take(&mut link.lower, attribute.u32()),
+            IFLA_LINK_NETNSID => link.lower_netns = attribute.i32(),
+            IFLA_GROUP => take(&mut link.group, attribute.u32()),
+            IFLA_OPERSTATE => take(&mut link.oper, attribute.u8()),
+            IFLA_NEW_NETNSID | IFLA_NEW_IFINDEX => moved = deleted,
+            IFLA_LINKINFO => info = Some(attribute.value),
+            _ => {}
+        }
+    }
+    if link.name.is_empty() {
+        return Err(Malformed("a link message has no name"));
+    }
+    // The settings of a kind can be IFLA_LINK, which may stand on either side of IFLA_LINKINFO.
+    if let Some(info) = info {
+        kind::decode(info, &mut link);
+    }
+    Ok(Decoded::Link {
+        link,
+        deleted,
+        moved,
+    })
+}

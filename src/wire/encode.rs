@@ -1,0 +1,150 @@
+//! Requests: dumps, and one message for each [`Change`].
+//!
+//! Messages are appended to a buffer, so that a batch is one send. Nothing here asks for an
+//! acknowledgement by itself: success is silent without one and errors are answered anyway, so
+//! a batch needs one on its last message alone, which is for the sender to say
+//! ([`request_ack`]).
+
+mod address;
+mod link;
+mod route;
+
+use bytes::BytesMut;
+use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::route::RouteMessage;
+
+use super::numbers::flags::*;
+use super::view::MESSAGE_FLAGS_OFFSET;
+use crate::model::change::Change;
+use crate::model::text::LinkName;
+
+/// Why a change could not be written as a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EncodeError {
+    /// The change speaks of a link that is not there.
+    #[error("there is no link {0}")]
+    UnknownLink(LinkName),
+}
+
+/// What to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dump {
+    /// RTM_GETLINK.
+    Links,
+    /// RTM_GETADDR of all families.
+    Addresses,
+    /// RTM_GETROUTE of all families and tables.
+    Routes,
+}
+
+/// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
+/// zero, which asks for everything.
+pub(crate) fn dump(what: Dump, sequence: u32, out: &mut BytesMut) {
+    let message = match what {
+        Dump::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        Dump::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        Dump::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
+    };
+    append(message, NLM_F_DUMP, sequence, out);
+}
+
+/// Appends the request for the state of one link.
+pub(crate) fn get_link(index: u32, sequence: u32, out: &mut BytesMut) {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    append(RouteNetlinkMessage::GetLink(message), 0, sequence, out);
+}
+
+/// Appends the request for a change; `resolve` gives the index of a link.
+///
+/// On an error `out` is as before.
+pub(crate) fn change(
+    change: &Change,
+    sequence: u32,
+    resolve: &dyn Fn(LinkName) -> Option<u32>,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    // The kernel takes index 0 as "no index": it would look at the name or the group instead,
+    // and change or delete another link, or many.
+    let resolve = |name| {
+        let index = resolve(name).filter(|&index| index != 0);
+        index.ok_or(EncodeError::UnknownLink(name))
+    };
+    const CREATE: u16 = NLM_F_CREATE | NLM_F_EXCL;
+    const REPLACE: u16 = NLM_F_CREATE | NLM_F_REPLACE;
+    let (message, flags) = match change {
+        Change::CreateLink(new) => (
+            RouteNetlinkMessage::NewLink(link::create(new, resolve)?),
+            CREATE,
+        ),
+        // Not RTM_SETLINK, which acknowledges the settings of a kind and does nothing.
+        Change::SetLink(update) => (
+            RouteNetlinkMessage::NewLink(link::update(update, resolve)?),
+            0,
+        ),
+        Change::DeleteLink(name) => {
+            let mut message = LinkMessage::default();
+            message.header.index = resolve(*name)?;
+            (RouteNetlinkMessage::DelLink(message), 0)
+        }
+        Change::PutAddress {
+            link,
+            prefix,
+            protocol,
+            replace,
+        } => (
+            RouteNetlinkMessage::NewAddress(address::put(resolve(*link)?, *prefix, *protocol)),
+            if *replace { REPLACE } else { CREATE },
+        ),
+        Change::DeleteAddress { link, prefix, peer } => (
+            RouteNetlinkMessage::DelAddress(address::delete(resolve(*link)?, *prefix, *peer)),
+            0,
+        ),
+        Change::CreateRoute(route) => (
+            RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),
+            CREATE,
+        ),
+        Change::ReplaceRoute(route) => (
+            RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),
+            REPLACE,
+        ),
+        Change::DeleteRoute(route) => (
+            RouteNetlinkMessage::DelRoute(route::delete(route, resolve)?),
+            0,
+        ),
+    };
+    append(message, flags, sequence, out);
+    Ok(())
+}
+
+/// Sets NLM_F_ACK on the message that begins at `offset` of `buffer`.
+///
+/// # Panics
+///
+/// In debug builds, where no message can begin there.
+pub(crate) fn request_ack(buffer: &mut [u8], offset: usize) {
+    let flags = buffer
+        .get_mut(offset..)
+        .and_then(|message| message.get_mut(MESSAGE_FLAGS_OFFSET..))
+        .and_then(|flags| flags.first_chunk_mut());
+    debug_assert!(flags.is_some(), "no message at {offset}");
+    if let Some(flags) = flags {
+        *flags = (u16::from_ne_bytes(*flags) | NLM_F_ACK).to_ne_bytes();
+    }
+}
+
+fn append(message: RouteNetlinkMessage, flags: u16, sequence: u32, out: &mut BytesMut) {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    header.sequence_number = sequence;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let start = out.len();
+    out.resize(start + message.buffer_len(), 0);
+    if let Some(tail) = out.get_mut(start..) {
+        message.serialize(tail);
+    }
+}

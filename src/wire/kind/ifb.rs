@@ -1,0 +1,8 @@
+//! Nothing but its kind (drivers/net/ifb.c).
+
+use super::Spelling;
+
+pub(super) static SPELLING: Spelling = Spelling {
+    kind: "ifb",
+    fields: &[],
+};

@@ -1,0 +1,18 @@
+//! IFLA_MACVLAN_* of `linux/if_link.h`; parsed in drivers/net/macvlan.c.
+
+use super::{Field, Shape, Spelling};
+
+pub(super) static SPELLING: Spelling = Spelling {
+    kind: "macvlan",
+    fields: &[
+        Field {
+            key: "dev",
+            shape: Shape::LinkBelow,
+        },
+        // IFLA_MACVLAN_MODE.
+        Field {
+            key: "mode",
+            shape: Shape::U32(1),
+        },
+    ],
+};

@@ -1,0 +1,14 @@
+//! VETH_INFO_PEER of `linux/veth.h`; parsed in drivers/net/veth.c, which shows nothing of it.
+
+use super::{Field, Shape, Spelling};
+
+pub(super) static SPELLING: Spelling = Spelling {
+    kind: "veth",
+    fields: &[
+        // VETH_INFO_PEER.
+        Field {
+            key: "peer",
+            shape: Shape::Peer(1),
+        },
+    ],
+};
