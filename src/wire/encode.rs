@@ -80,7 +80,9 @@ pub(crate) fn change(
             RouteNetlinkMessage::NewLink(link::create(new, resolve)?),
             CREATE,
         ),
-        // Not RTM_SETLINK, which acknowledges the settings of a kind and does nothing.
+        // Not RTM_SETLINK, which acknowledges the settings of a kind and ignores them. A driver
+        // sees the whole message when it gets its settings, and may refuse what stands beside
+        // them: one takes no MTU there (EOPNOTSUPP), as tests/kernel_changes.rs shows.
         Change::SetLink(update) => (
             RouteNetlinkMessage::NewLink(link::update(update, resolve)?),
             0,

@@ -42,6 +42,9 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
             IFLA_GROUP => take(&mut link.group, attribute.u32()),
             IFLA_OPERSTATE => take(&mut link.oper, attribute.u8()),
             IFLA_NEW_NETNSID | IFLA_NEW_IFINDEX => moved = deleted,
+            // An event of the wireless extensions in the shape of a link: a name, and no more of
+            // what a link has (wireless_send_event in net/wireless/wext-core.c).
+            IFLA_WIRELESS => return Ok(Decoded::Ignored),
             IFLA_LINKINFO => info = Some(attribute.value),
             _ => {}
         }

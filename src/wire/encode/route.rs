@@ -26,6 +26,9 @@ pub(super) fn put(
 }
 
 /// A unicast route to be deleted, of any scope.
+///
+/// The kernel cannot be asked for metric 0: to a deletion it means any metric, and the first
+/// route that agrees in all else goes.
 pub(super) fn delete(
     route: &RouteChange,
     resolve: impl Fn(LinkName) -> Result<u32, EncodeError>,

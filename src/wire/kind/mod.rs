@@ -85,9 +85,15 @@ pub(super) fn decode(info: &[u8], link: &mut Link) {
             settings.set(position, local_index(link.lower, link));
         }
     }
-    for attribute in attributes(data) {
+    // Drivers show dozens of attributes and the keys are few: most are told by one bit.
+    let wanted = spelling
+        .fields
+        .iter()
+        .flat_map(|field| field.shape.numbers())
+        .fold(0, |wanted, number| wanted | bit(number));
+    for attribute in attributes(data).filter(|it| wanted & bit(it.kind) != 0) {
         for (position, field) in spelling.fields.iter().enumerate() {
-            if field.shape.stands_in(attribute.kind) {
+            if field.shape.numbers().contains(&attribute.kind) {
                 let value = field.shape.read(&attribute, link);
                 let value = value.map(|value| typed(value, kind, position));
                 settings.set(position, value);
@@ -95,6 +101,11 @@ pub(super) fn decode(info: &[u8], link: &mut Link) {
         }
     }
     link.settings = Some(settings);
+}
+
+/// A bit for an attribute number; the numbers from 63 on share one.
+fn bit(number: u16) -> u64 {
+    1 << number.min(63)
 }
 
 /// An index, where it is one of this namespace: with IFLA_LINK_NETNSID it counts in another,
@@ -117,13 +128,14 @@ fn typed(value: Value, kind: &Kind, position: usize) -> Value {
 }
 
 impl Shape {
-    /// Whether the attribute of that number holds it.
-    fn stands_in(self, number: u16) -> bool {
+    /// The attributes in IFLA_INFO_DATA that can hold it.
+    fn numbers(self) -> [u16; 2] {
         match self {
-            Self::U8(own) | Self::U16(own) | Self::U16BigEndian(own) => own == number,
-            Self::U32(own) | Self::Index(own) => own == number,
-            Self::Address { v4, v6 } => v4 == number || v6 == number,
-            Self::LinkBelow | Self::Peer(_) => false,
+            Self::U8(own) | Self::U16(own) | Self::U16BigEndian(own) => [own, own],
+            Self::U32(own) | Self::Index(own) => [own, own],
+            Self::Address { v4, v6 } => [v4, v6],
+            // No attribute: their numbers have 14 bits.
+            Self::LinkBelow | Self::Peer(_) => [u16::MAX, u16::MAX],
         }
     }
 
@@ -185,17 +197,19 @@ pub(super) struct Encoded {
 
 /// Spells settings, their links by the index that `resolve` gives.
 ///
-/// `peer` is the link message that a kind with a peer is made with; it is left out of changes of
-/// a link that exists. A value that is not of its key's type is left out as well: documents and
-/// the decoder make none.
+/// `peer` is the link message that a kind with a peer is made with; changes of a link that
+/// exists have none.
+///
+/// # Panics
+///
+/// In debug builds, on a value that its key cannot have; else that value is left out.
 pub(super) fn encode<E>(
     settings: &Settings,
-    peer: Option<Vec<u8>>,
-    mut resolve: impl FnMut(LinkName) -> Result<u32, E>,
+    mut peer: Option<Vec<u8>>,
+    resolve: impl Fn(LinkName) -> Result<u32, E>,
 ) -> Result<Encoded, E> {
     let mut encoded = Encoded::default();
     let mut attributes = Vec::new();
-    let mut peer = peer;
     let fields = spelling(settings.kind.name.as_bytes()).map_or(&[][..], |it| it.fields);
     for (position, field) in fields.iter().enumerate() {
         if let Shape::Peer(attribute) = field.shape {
@@ -212,7 +226,11 @@ pub(super) fn encode<E>(
         };
         match field.shape {
             Shape::LinkBelow => encoded.below = index,
-            shape => attributes.extend(shape.write(value, index)),
+            shape => {
+                let attribute = shape.write(value, index);
+                debug_assert!(attribute.is_some(), "{}: {value:?}", field.key);
+                attributes.extend(attribute);
+            }
         }
     }
     let attributes = attributes.as_slice();
@@ -241,5 +259,44 @@ mod tests {
             let fields: Vec<_> = spelling.fields.iter().map(|field| field.key).collect();
             assert_eq!(keys, fields, "{}", kind.name);
         }
+    }
+
+    #[test]
+    fn attributes_that_no_key_has_are_passed_over() {
+        let mut link = Link::new(1, LinkName::default());
+        link.lower = 5;
+        for kind in Kind::ALL {
+            let mut info = vec![20, 0, 1, 0];
+            info.extend(kind.name.as_bytes());
+            info.resize(20, 0);
+            decode(&info, &mut link);
+            let without = link.settings;
+            assert!(without.is_some_and(|it| it.kind == *kind));
+            info.extend([28, 0, 2, 0]);
+            for number in [0_u8, 63, 200] {
+                info.extend([8, 0, number, 0, 1, 0, 0, 0]);
+            }
+            decode(&info, &mut link);
+            assert_eq!(link.settings, without);
+        }
+    }
+
+    #[test]
+    fn zeroes_mean_none() {
+        let link = Link::new(1, LinkName::default());
+        let read = |shape: Shape, kind: u16, value: &[u8]| {
+            assert!(shape.numbers().contains(&kind));
+            shape.read(&Attribute { kind, value }, &link)
+        };
+        let address = Shape::Address { v4: 1, v6: 2 };
+        assert_eq!(read(address, 1, &[0; 4]), None);
+        assert_eq!(read(address, 2, &[0; 16]), None);
+        assert_eq!(read(address, 2, &[1; 4]), None);
+        assert_eq!(
+            read(address, 1, &[1; 4]),
+            Some(Value::Address([1; 4].into()))
+        );
+        assert_eq!(read(Shape::Index(3), 3, &[0; 4]), None);
+        assert_eq!(read(Shape::U8(3), 3, &[0]), Some(Value::Number(0)));
     }
 }

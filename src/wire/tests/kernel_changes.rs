@@ -428,15 +428,25 @@ fn routes_are_created_and_deleted() {
 }
 
 #[test]
+fn a_deletion_of_metric_0_takes_any_metric() {
+    let Some(mut namespace) = with_veth() else {
+        return;
+    };
+    let before = namespace.routes();
+    let kept = route("198.51.100.0/24", Some("192.0.2.7"), 7, 254);
+    namespace.change(&Change::CreateRoute(kept)).unwrap();
+    let absent = RouteChange { metric: 0, ..kept };
+    namespace.change(&Change::DeleteRoute(absent)).unwrap();
+    assert_eq!(namespace.routes(), before);
+}
+
+#[test]
 fn a_replacement_takes_the_slot_and_says_so() {
     let Some(mut namespace) = with_veth() else {
         return;
     };
-    let mut listener =
-        rtnetlink::sys::Socket::new(rtnetlink::sys::protocols::NETLINK_ROUTE).unwrap();
-    listener.bind_auto().unwrap();
     // RTNLGRP_IPV4_ROUTE.
-    listener.add_membership(7).unwrap();
+    let listener = namespace::listen(7);
     let first = route("198.51.100.0/24", Some("192.0.2.7"), 7, 254);
     let second = route("198.51.100.0/24", Some("192.0.2.8"), 7, 254);
     namespace.change(&Change::CreateRoute(first)).unwrap();

@@ -162,12 +162,32 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
         theirs.is_ok_and(|theirs| theirs != ours)
     });
     assert!(moved);
+    // RTNLGRP_LINK.
+    let listener = namespace::listen(1);
+    let v1 = namespace.link("v1");
     ip(&format!("link set v1 netns {}", other.id()));
     let v0 = namespace.link("v0");
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(v0.lower != 0 && v0.lower_netns.is_some(), "{v0:?}");
     assert_eq!(v0.settings.unwrap().by_name("peer"), None);
+    loop {
+        let mut datagram = bytes::BytesMut::with_capacity(8192);
+        listener.recv(&mut datagram, 0).unwrap();
+        match super::decode_all(&datagram)[..] {
+            [
+                super::Decoded::Link {
+                    link,
+                    deleted: true,
+                    moved,
+                },
+            ] => {
+                assert!(moved && link.index == v1.index, "{link:?}");
+                break;
+            }
+            _ => continue,
+        }
+    }
 }
 
 #[test]

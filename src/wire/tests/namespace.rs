@@ -44,6 +44,14 @@ pub(super) fn enter() -> Option<Namespace> {
     })
 }
 
+/// A socket that hears a group of notifications (RTNLGRP_*, `linux/rtnetlink.h`).
+pub(super) fn listen(group: u32) -> Socket {
+    let mut socket = Socket::new(NETLINK_ROUTE).unwrap();
+    socket.bind_auto().unwrap();
+    socket.add_membership(group).unwrap();
+    socket
+}
+
 /// Runs `ip` in the namespace of this thread.
 pub(super) fn ip(arguments: &str) -> Vec<u8> {
     let output = Command::new("ip")

@@ -291,6 +291,9 @@ fn what_is_no_link_created_or_deleted_is_told_apart() {
         decode_all(&message(16, 0, &[&header(10), &name])),
         [Decoded::Ignored]
     );
+    // IFLA_WIRELESS comes with nothing but a name beside it.
+    let wireless = message(16, 0, &[&header(0), &name, &[8, 0, 11, 0, 0, 0, 0, 0]]);
+    assert_eq!(decode_all(&wireless), [Decoded::Ignored]);
     for attribute in [45, 49] {
         let bytes = message(
             17,
