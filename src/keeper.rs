@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::desired::Desired;
 use crate::engine::{Canceller, Engine, EngineError, Options};
@@ -95,7 +95,13 @@ impl Shared {
 impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
-        KeeperBuilder { desired, options: Options { keeps_events: false, ..Options::default() } }
+        KeeperBuilder {
+            desired,
+            options: Options {
+                keeps_events: false,
+                ..Options::default()
+            },
+        }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -119,12 +125,17 @@ impl Keeper {
             doorbell.ring();
             result
         };
-        let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run);
+        let thread = std::thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(run);
         let thread = thread.map_err(KeepError::Thread)?;
         match is_open.recv() {
-            Ok(canceller) => {
-                Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) })
-            }
+            Ok(canceller) => Ok(KeeperHandle {
+                shared,
+                doorbell,
+                canceller,
+                thread: Some(thread),
+            }),
             Err(mpsc::RecvError) => Err(joined(thread).err().unwrap_or(KeepError::Panicked)),
         }
     }
@@ -145,7 +156,8 @@ impl KeeperHandle {
 
     /// The next report, oldest first; `None` where none comes within `timeout`, or the keeper
     /// has ended. Without a timeout it waits until one comes or the keeper ends.
-    pub fn next_report(&self, timeout: Option<Duration>) -> Option<Report> {
+    pub fn next_report(&mut self, timeout: Option<Duration>) -> Option<Report> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         loop {
             let mut mailbox = self.shared.lock();
             if mailbox.missed > 0 && mailbox.reports.is_empty() {
@@ -158,7 +170,10 @@ impl KeeperHandle {
                 return None;
             }
             drop(mailbox);
-            if !self.doorbell.wait(timeout) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Neither a signal nor an error of the wait ends it before its time.
+            let is_rung = self.doorbell.wait(left).unwrap_or(false);
+            if !is_rung && left == Some(Duration::ZERO) {
                 return None;
             }
         }
@@ -177,7 +192,10 @@ impl KeeperHandle {
 
     /// Something that can stop the keeper from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { shared: Arc::clone(&self.shared), canceller: self.canceller.clone() }
+        Stopper {
+            shared: Arc::clone(&self.shared),
+            canceller: self.canceller.clone(),
+        }
     }
 
     /// Waits until the keeper has ended, and tells how.
@@ -254,7 +272,9 @@ fn obey(engine: &mut Engine, shared: &Shared) -> bool {
 /// Hands reports and status to the handle. A reader that is too slow loses reports, never
 /// memory, and is told how many.
 fn publish(engine: &mut Engine, shared: &Shared, doorbell: &DoorbellHandle) {
-    let Some(mut report) = engine.host_mut().poll_report() else { return };
+    let Some(mut report) = engine.host_mut().poll_report() else {
+        return;
+    };
     let mut mailbox = shared.lock();
     loop {
         if mailbox.reports.len() < REPORTS_MAX {
@@ -262,7 +282,9 @@ fn publish(engine: &mut Engine, shared: &Shared, doorbell: &DoorbellHandle) {
         } else {
             mailbox.missed += 1;
         }
-        let Some(next) = engine.host_mut().poll_report() else { break };
+        let Some(next) = engine.host_mut().poll_report() else {
+            break;
+        };
         report = next;
     }
     mailbox.status = Status {

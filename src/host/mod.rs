@@ -10,16 +10,16 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-pub(crate) use self::mirror::Table;
 use self::mirror::Mirror;
+pub(crate) use self::mirror::Table;
 use crate::desired::Desired;
 use crate::model::network::Network;
 use crate::model::object::Event;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};
 use crate::session::{DumpStep, Dumps, Requests, Sequence};
 use crate::wire::decode::{Decoded, decode};
+use crate::wire::numbers::flags::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 use crate::wire::view::{Message, messages};
-use crate::wire::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 
 /// Which of the two sockets a datagram came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,8 @@ impl Host {
         self.counters.dropped += dropped;
         self.synced = false;
         self.dumps.handle_lost();
-        self.mirror.lost(dropped, &mut |event| self.fresh.push(event));
+        self.mirror
+            .lost(dropped, &mut |event| self.fresh.push(event));
         self.reports.push_back(Report::Resync { dropped });
     }
 
@@ -206,16 +207,22 @@ impl Host {
     }
 
     fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        let Some(reconcile) = &mut self.reconcile else { return false };
+        let Some(reconcile) = &mut self.reconcile else {
+            return false;
+        };
         let network = self.mirror.network();
         let resolve = |name| network.index_of(name);
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = step.change;
-            if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
+            if !self
+                .requests
+                .has_room(&change, buffer, self.receive_buffer_bytes)
+            {
                 reconcile.unsend();
                 break;
             }
-            self.requests.push(&change, &mut self.sequence, &resolve, buffer);
+            self.requests
+                .push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }
         let is_to_be_sent = self.requests.seal(now, buffer);
@@ -229,10 +236,19 @@ impl Host {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing comes before.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let retry = self.reconcile.as_ref().filter(|_| self.can_send()).and_then(|reconcile| {
-            reconcile.poll_timeout()
-        });
-        [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry].into_iter().flatten().min()
+        let retry = self
+            .reconcile
+            .as_ref()
+            .filter(|_| self.can_send())
+            .and_then(|reconcile| reconcile.poll_timeout());
+        [
+            self.dumps.poll_timeout(),
+            self.requests.poll_timeout(),
+            retry,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn can_send(&self) -> bool {
@@ -241,7 +257,11 @@ impl Host {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        if self
+            .requests
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
             self.synced = false;
@@ -320,8 +340,16 @@ impl Host {
         let decoded = decode(message, &mut |decoded| {
             let mut tell = |event| fresh.push(event);
             match decoded {
-                Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
-                Decoded::Link { link, moved: is_moved, .. } => {
+                Decoded::Link {
+                    link,
+                    deleted: false,
+                    ..
+                } => mirror.link(link, sender, &mut tell),
+                Decoded::Link {
+                    link,
+                    moved: is_moved,
+                    ..
+                } => {
                     moved = is_moved.then_some(link.index);
                     mirror.link_gone(link.index, sender, &mut tell);
                 }
@@ -350,7 +378,8 @@ impl Host {
     fn handle_reply(&mut self, now: Instant, message: &Message<'_>) {
         let is_dump = self.dumps.is_mine(message.sequence);
         if is_dump {
-            self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
+            self.dumps
+                .handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
         let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
@@ -403,8 +432,10 @@ impl Host {
         }
     }
 
-    fn answer(&mut self, now: Instant, outcomes: impl Iterator<Item = Outcome>) {
-        let Some(reconcile) = &mut self.reconcile else { return };
+    fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {
+        let Some(reconcile) = &mut self.reconcile else {
+            return;
+        };
         for outcome in outcomes {
             reconcile.handle_result(now, outcome);
         }

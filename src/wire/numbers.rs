@@ -78,3 +78,7 @@ pub(super) const RTA_NH_ID: u16 = 30;
 
 /// `rtm_flags`: a cached clone of a route, not a route (`linux/rtnetlink.h`).
 pub(super) const RTM_F_CLONED: u32 = 0x200;
+
+/// The groups whose notifications fill the mirror (RTNLGRP_* of `linux/rtnetlink.h`): LINK,
+/// IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR and IPV6_ROUTE.
+pub(crate) const GROUPS: &[u32] = &[1, 5, 7, 9, 11];
