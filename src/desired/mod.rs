@@ -1,9 +1,47 @@
 //! What is wanted: the declared state, as values.
 //!
 //! A [`Desired`] comes from a document (`document.rs`, feature `document`) or from the builder
-//! below, and both pass the same checks (`checks.rs`). It knows nothing of the kernel.
+//! (`builder.rs`), and both pass the same checks (`checks.rs`, `values.rs`). It knows nothing of
+//! the kernel.
+//!
+//! The way of a document: `load.rs` reads the files, `tree.rs` and `json.rs` make one tree with
+//! locations of them, `read.rs` reads declarations from the tree (`fields.rs`, `text.rs` and
+//! `suggest.rs` help), the checks join them, `diagnostic.rs` tells what is wrong.
+
+mod builder;
+mod checks;
+#[cfg(feature = "document")]
+mod diagnostic;
+#[cfg(feature = "document")]
+mod document;
+#[cfg(feature = "document")]
+mod fields;
+mod joint;
+#[cfg(feature = "document")]
+mod json;
+mod limits;
+#[cfg(feature = "document")]
+mod load;
+mod loops;
+#[cfg(feature = "document")]
+mod read;
+#[cfg(feature = "document")]
+mod read_link;
+#[cfg(feature = "document")]
+mod suggest;
+#[cfg(feature = "document")]
+mod text;
+#[cfg(feature = "document")]
+mod tree;
+mod values;
 
 use std::net::IpAddr;
+
+pub use builder::{
+    DesiredBuilder, DesiredError, DesiredProblem, ExtraAddresses, LinkDeclaration, RouteDeclaration,
+};
+#[cfg(feature = "document")]
+pub use diagnostic::{Diagnostic, DocumentError, Location, Source};
 
 use crate::model::address::Prefix;
 use crate::model::kind::Settings;

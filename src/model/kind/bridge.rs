@@ -6,6 +6,7 @@ pub(super) static KIND: Kind = Kind {
     name: "bridge",
     doc: "a software switch; links join it with `master`",
     mac_only_at_creation: false,
+    can_have_ports: true,
     keys: &[
         Key {
             name: "stp_state",

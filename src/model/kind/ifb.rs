@@ -6,5 +6,6 @@ pub(super) static KIND: Kind = Kind {
     name: "ifb",
     doc: "a pseudo device to which traffic control redirects packets",
     mac_only_at_creation: true,
+    can_have_ports: false,
     keys: &[],
 };

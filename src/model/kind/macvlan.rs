@@ -15,6 +15,7 @@ pub(super) static KIND: Kind = Kind {
     name: "macvlan",
     doc: "a link with a hardware address of its own on top of another link",
     mac_only_at_creation: false,
+    can_have_ports: false,
     keys: &[
         Key {
             name: "dev",

@@ -29,6 +29,8 @@ pub struct Kind {
     pub keys: &'static [Key],
     /// Whether the driver takes a hardware address at creation alone.
     pub mac_only_at_creation: bool,
+    /// Whether other links can be its ports, with it as their `master`.
+    pub can_have_ports: bool,
 }
 
 /// One setting of a kind.

@@ -6,6 +6,7 @@ pub(super) static KIND: Kind = Kind {
     name: "veth",
     doc: "one end of a virtual cable; the other end is its peer",
     mac_only_at_creation: false,
+    can_have_ports: false,
     keys: &[Key {
         name: "peer",
         value: ValueType::Peer,

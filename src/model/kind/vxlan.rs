@@ -6,6 +6,7 @@ pub(super) static KIND: Kind = Kind {
     name: "vxlan",
     doc: "an Ethernet segment carried over UDP",
     mac_only_at_creation: false,
+    can_have_ports: false,
     keys: &[
         Key {
             name: "id",

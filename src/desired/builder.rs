@@ -1,0 +1,317 @@
+//! The declared state as a program writes it: typed, and checked as a document is.
+//!
+//! The document reads into the same declarations, so it knows no rule that the builder lacks.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::checks::{self, About};
+use super::limits::DIAGNOSTICS_MAX;
+use super::values;
+use super::{Desired, Owner, PROTOCOL_DEFAULT, State};
+use crate::model::address::Prefix;
+use crate::model::kind::Settings;
+use crate::model::object::ObjectId;
+use crate::model::route::{METRIC_IPV6_DEFAULT, TABLE_MAIN};
+use crate::model::text::{LinkName, Mac};
+
+impl Owner {
+    /// An owner of that name, with the group derived from it and the default protocol.
+    ///
+    /// The derivation is fixed: the same name gives the same group in every version.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let group = values::group_of(&name);
+        Self {
+            name,
+            group,
+            protocol: PROTOCOL_DEFAULT,
+        }
+    }
+}
+
+/// Whether the permanent addresses of a link that are not declared stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtraAddresses {
+    /// They stay.
+    Keep,
+    /// They are taken away.
+    Remove,
+}
+
+/// One link to declare: all that is not said is left to its default, or not managed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkDeclaration {
+    pub(super) name: LinkName,
+    pub(super) settings: Option<Settings>,
+    pub(super) state: Option<State>,
+    pub(super) mtu: Option<u32>,
+    pub(super) mac: Option<Mac>,
+    pub(super) master: Option<LinkName>,
+    pub(super) addresses: Option<Vec<Prefix>>,
+    pub(super) extra_addresses: Option<ExtraAddresses>,
+}
+
+impl LinkDeclaration {
+    /// The link of that name, which must exist and is waited for until it is given a kind.
+    pub fn new(name: LinkName) -> Self {
+        Self {
+            name,
+            settings: None,
+            state: None,
+            mtu: None,
+            mac: None,
+            master: None,
+            addresses: None,
+            extra_addresses: None,
+        }
+    }
+
+    /// Its kind and settings. A peer that they name is declared with it; a declaration of its
+    /// own, without settings, may say more of the peer.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+
+    /// Whether it is up, down or gone. Default: up where it has a kind or is a peer, else not
+    /// managed.
+    pub fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Its MTU in bytes.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = Some(mtu);
+        self
+    }
+
+    /// Its hardware address.
+    pub fn mac(mut self, mac: Mac) -> Self {
+        self.mac = Some(mac);
+        self
+    }
+
+    /// The link that it is a port of.
+    pub fn master(mut self, master: LinkName) -> Self {
+        self.master = Some(master);
+        self
+    }
+
+    /// Its addresses, in their order; the first IPv4 one of a subnet is its primary.
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = Prefix>) -> Self {
+        self.addresses = Some(addresses.into_iter().collect());
+        self
+    }
+
+    /// Whether permanent addresses that are not declared stay. Default: removed where the link
+    /// has a kind or is a peer, else kept. Without [`Self::addresses`] all of them stay.
+    pub fn extra_addresses(mut self, extra: ExtraAddresses) -> Self {
+        self.extra_addresses = Some(extra);
+        self
+    }
+}
+
+/// One route to declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteDeclaration {
+    pub(super) to: Prefix,
+    pub(super) via: Option<IpAddr>,
+    pub(super) dev: Option<LinkName>,
+    pub(super) metric: Option<u32>,
+    pub(super) table: u32,
+    pub(super) takeover: bool,
+}
+
+impl RouteDeclaration {
+    /// The route to that destination in the main table. It needs a gateway or a link yet.
+    pub fn new(to: Prefix) -> Self {
+        Self {
+            to,
+            via: None,
+            dev: None,
+            metric: None,
+            table: TABLE_MAIN,
+            takeover: false,
+        }
+    }
+
+    /// Its gateway, of the destination's family.
+    pub fn via(mut self, gateway: IpAddr) -> Self {
+        self.via = Some(gateway);
+        self
+    }
+
+    /// Its outgoing link.
+    pub fn dev(mut self, link: LinkName) -> Self {
+        self.dev = Some(link);
+        self
+    }
+
+    /// Its metric; lower is preferred. Default: the kernel's, 0 on IPv4 and 1024 on IPv6.
+    pub fn metric(mut self, metric: u32) -> Self {
+        self.metric = Some(metric);
+        self
+    }
+
+    /// Its routing table, 1 and up.
+    pub fn table(mut self, table: u32) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// Whether it may be taken from a routing daemon that holds it.
+    pub fn takeover(mut self, takeover: bool) -> Self {
+        self.takeover = takeover;
+        self
+    }
+
+    /// The metric that the kernel will show: to IPv6 it makes 1024 of 0.
+    pub(super) fn metric_filled(&self) -> u32 {
+        match self.metric {
+            None | Some(0) if !self.to.is_ipv4() => METRIC_IPV6_DEFAULT,
+            metric => metric.unwrap_or(0),
+        }
+    }
+
+    pub(super) fn id(&self) -> ObjectId {
+        ObjectId::Route {
+            to: self.to,
+            via: self.via,
+            dev: self.dev,
+            metric: self.metric_filled(),
+            table: self.table,
+        }
+    }
+}
+
+/// Collects declarations; [`DesiredBuilder::build`] checks them.
+///
+/// ```
+/// use ringlink::desired::{Desired, LinkDeclaration, State};
+/// use ringlink::model::text::LinkName;
+///
+/// let uplink = LinkDeclaration::new(LinkName::valid(b"eth0")?).state(State::Up).mtu(9000);
+/// let desired = Desired::builder().link(uplink).build()?;
+/// assert_eq!(desired.links().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct DesiredBuilder {
+    owner: Option<Owner>,
+    links: Vec<LinkDeclaration>,
+    routes: Vec<RouteDeclaration>,
+}
+
+impl Desired {
+    /// A builder without any declaration.
+    pub fn builder() -> DesiredBuilder {
+        DesiredBuilder::default()
+    }
+}
+
+impl DesiredBuilder {
+    /// Who the created links belong to.
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Declares a link.
+    pub fn link(mut self, link: LinkDeclaration) -> Self {
+        self.links.push(link);
+        self
+    }
+
+    /// Declares a route.
+    pub fn route(mut self, route: RouteDeclaration) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// The declared state, or all that is wrong with it.
+    pub fn build(self) -> Result<Desired, DesiredError> {
+        let owner = self.owner.as_ref();
+        let mut problems = checks::check_each(owner, &self.links, &self.routes);
+        let names: Vec<_> = self.links.iter().map(|link| link.name).collect();
+        let routes: Vec<_> = self.routes.iter().map(RouteDeclaration::id).collect();
+        let (desired, joint) = checks::complete(self.owner, self.links, self.routes);
+        problems.extend(joint);
+        if problems.is_empty() {
+            return Ok(desired);
+        }
+        let omitted = problems.len().saturating_sub(DIAGNOSTICS_MAX);
+        problems.truncate(DIAGNOSTICS_MAX);
+        let problems = problems.into_iter().map(|problem| DesiredProblem {
+            object: match problem.about {
+                About::Owner { .. } => None,
+                About::Link { index, .. } => names.get(index).copied().map(ObjectId::Link),
+                About::Route { index, .. } => routes.get(index).copied(),
+            },
+            message: problem.fault.message,
+            help: problem.fault.help,
+        });
+        Err(DesiredError {
+            problems: problems.collect(),
+            omitted,
+        })
+    }
+}
+
+/// One reason why declarations are not a declared state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredProblem {
+    /// The declared object; `None` is the owner.
+    pub object: Option<ObjectId>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for DesiredProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.object {
+            Some(object) => write!(f, "{object}: {}", self.message)?,
+            None => write!(f, "owner: {}", self.message)?,
+        }
+        self.help
+            .iter()
+            .try_for_each(|help| write!(f, " (help: {help})"))
+    }
+}
+
+/// All that is wrong with the declarations of a builder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredError {
+    problems: Vec<DesiredProblem>,
+    omitted: usize,
+}
+
+impl DesiredError {
+    /// The problems, at most 100 of them.
+    pub fn problems(&self) -> &[DesiredProblem] {
+        &self.problems
+    }
+
+    /// How many more there are.
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+}
+
+impl fmt::Display for DesiredError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        match self.omitted {
+            0 => Ok(()),
+            omitted => write!(f, "\nand {omitted} more"),
+        }
+    }
+}
+
+impl std::error::Error for DesiredError {}

@@ -1,0 +1,203 @@
+//! The rules that join several declared objects, and the defaults that follow from them.
+//!
+//! They work on declarations and answer with indices into them, so that the document, which
+//! knows where each was written, and the builder, which does not, share every rule.
+
+use std::collections::{HashMap, HashSet};
+
+use super::builder::{ExtraAddresses, LinkDeclaration, RouteDeclaration};
+use super::joint::Joint;
+use super::values::{self, Fault};
+use super::{Desired, DesiredLink, DesiredRoute, Owner, State};
+use crate::model::text::LinkName;
+
+/// What a problem is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// A key of the owner.
+    Owner { key: &'static str },
+    /// A declared link; one of its keys (empty: the link itself), one item of that key's array.
+    Link {
+        index: usize,
+        key: &'static str,
+        item: usize,
+    },
+    /// A declared route, one of its keys (empty: the route itself).
+    Route { index: usize, key: &'static str },
+}
+
+impl About {
+    pub(super) fn link(index: usize, key: &'static str) -> Self {
+        Self::Link {
+            index,
+            key,
+            item: 0,
+        }
+    }
+}
+
+/// One broken rule.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub(super) about: About,
+    pub(super) fault: Fault,
+    /// Where the other half of a contradiction is.
+    pub(super) other: Option<About>,
+}
+
+impl Problem {
+    pub(super) fn new(about: About, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            about,
+            fault: Fault::new(message, help),
+            other: None,
+        }
+    }
+
+    pub(super) fn against(self, other: About) -> Self {
+        Self {
+            other: Some(other),
+            ..self
+        }
+    }
+}
+
+/// Checks each declaration for itself. The document does this where it reads a value.
+pub(super) fn check_each(
+    owner: Option<&Owner>,
+    links: &[LinkDeclaration],
+    routes: &[RouteDeclaration],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut push = |about, fault| {
+        problems.push(Problem {
+            about,
+            fault,
+            other: None,
+        });
+    };
+    for (key, fault) in owner.into_iter().flat_map(values::check_owner) {
+        push(About::Owner { key }, fault);
+    }
+    for (index, link) in links.iter().enumerate() {
+        let checked = [
+            ("", values::check_name(link.name)),
+            ("mtu", link.mtu.map_or(Ok(()), values::check_mtu)),
+            ("mac", link.mac.map_or(Ok(()), values::check_mac)),
+            ("master", link.master.map_or(Ok(()), values::check_name)),
+        ];
+        for (key, checked) in checked {
+            if let Err(fault) = checked {
+                push(About::link(index, key), fault);
+            }
+        }
+        let settings = link.settings.iter();
+        for (key, fault) in settings.flat_map(values::check_settings) {
+            push(About::link(index, key), fault);
+        }
+        for (item, address) in link.addresses.iter().flatten().enumerate() {
+            if let Err(fault) = values::check_address(*address) {
+                let key = "addresses";
+                push(About::Link { index, key, item }, fault);
+            }
+        }
+    }
+    for (index, route) in routes.iter().enumerate() {
+        let table = match route.table {
+            0 => Err(Fault::new("there is no table 0", "the main table is 254")),
+            _ => Ok(()),
+        };
+        let checked = [
+            ("to", values::check_destination(route.to)),
+            ("via", values::check_via(route.to, route.via, route.dev)),
+            ("dev", route.dev.map_or(Ok(()), values::check_name)),
+            ("table", table),
+        ];
+        for (key, checked) in checked {
+            if let Err(fault) = checked {
+                push(About::Route { index, key }, fault);
+            }
+        }
+    }
+    problems
+}
+
+/// The declared state of these declarations, and what contradicts what in it. It is of use
+/// only where nothing does.
+pub(super) fn complete(
+    owner: Option<Owner>,
+    links: Vec<LinkDeclaration>,
+    routes: Vec<RouteDeclaration>,
+) -> (Desired, Vec<Problem>) {
+    let mut joint = Joint::new(&links, &routes);
+    joint.check();
+    let Joint {
+        problems, peer_of, ..
+    } = joint;
+    let desired = Desired {
+        owner,
+        links: complete_links(links, &peer_of),
+        routes: routes.into_iter().map(complete_route).collect(),
+    };
+    (desired, problems)
+}
+
+/// Fills the defaults in and lists the peers that have no declaration of their own, save those
+/// of absent links: they are gone with them.
+fn complete_links(
+    links: Vec<LinkDeclaration>,
+    peer_of: &HashMap<LinkName, usize>,
+) -> Vec<DesiredLink> {
+    let names: Vec<_> = links.iter().map(|link| link.name).collect();
+    let listed: HashSet<_> = names.iter().copied().collect();
+    let present = links
+        .iter()
+        .filter(|link| link.state != Some(State::Absent));
+    let unlisted: Vec<_> = present
+        .filter_map(|link| Some((link.settings?.peer()?, link.name)))
+        .filter(|(peer, _)| !listed.contains(peer))
+        .collect();
+    let complete = links.into_iter().map(|link| {
+        let peer_of = peer_of.get(&link.name).map(|&index| names[index]);
+        let ours = link.settings.is_some() || peer_of.is_some();
+        let extra = link.extra_addresses.unwrap_or(if ours {
+            ExtraAddresses::Remove
+        } else {
+            ExtraAddresses::Keep
+        });
+        DesiredLink {
+            name: link.name,
+            settings: link.settings,
+            peer_of,
+            state: link.state.or(ours.then_some(State::Up)),
+            mtu: link.mtu,
+            mac: link.mac,
+            master: link.master,
+            addresses: link.addresses,
+            remove_extra_addresses: extra == ExtraAddresses::Remove,
+        }
+    });
+    let peers = unlisted.into_iter().map(|(name, end)| DesiredLink {
+        name,
+        settings: None,
+        peer_of: Some(end),
+        state: None,
+        mtu: None,
+        mac: None,
+        master: None,
+        addresses: None,
+        remove_extra_addresses: false,
+    });
+    complete.chain(peers).collect()
+}
+
+fn complete_route(route: RouteDeclaration) -> DesiredRoute {
+    DesiredRoute {
+        to: route.to,
+        via: route.via,
+        dev: route.dev,
+        metric: route.metric_filled(),
+        table: route.table,
+        takeover: route.takeover,
+    }
+}

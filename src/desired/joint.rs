@@ -1,0 +1,376 @@
+//! The rules themselves that join several declarations; see `checks.rs` for who applies them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::builder::{LinkDeclaration, RouteDeclaration};
+use super::checks::{About, Problem};
+use super::limits::MTU_IPV6_MIN;
+use super::loops;
+use super::{ExtraAddresses, State};
+use crate::model::kind::ValueType;
+use crate::model::text::LinkName;
+
+/// All declarations, those of links by name.
+pub(super) struct Joint<'d> {
+    links: &'d [LinkDeclaration],
+    routes: &'d [RouteDeclaration],
+    by_name: HashMap<LinkName, usize>,
+    /// The declared link that creates a peer, by the peer's name.
+    pub(super) peer_of: HashMap<LinkName, usize>,
+    /// The first link with an address, and the address's place there.
+    holders: HashMap<IpAddr, (usize, usize)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'d> Joint<'d> {
+    pub(super) fn new(links: &'d [LinkDeclaration], routes: &'d [RouteDeclaration]) -> Self {
+        Self {
+            links,
+            routes,
+            by_name: HashMap::new(),
+            peer_of: HashMap::new(),
+            holders: HashMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn check(&mut self) {
+        self.check_names();
+        self.check_peers();
+        for index in 0..self.links.len() {
+            self.check_absent(index);
+            self.check_references(index);
+            self.check_mtu(index);
+        }
+        self.check_addresses();
+        for index in 0..self.routes.len() {
+            self.check_route(index);
+        }
+        self.check_duplicate_routes();
+        self.check_loops();
+    }
+
+    fn push(&mut self, about: About, message: String, help: &str) {
+        self.problems.push(Problem::new(about, message, help));
+    }
+
+    fn push_against(&mut self, about: About, other: About, message: String, help: &str) {
+        let problem = Problem::new(about, message, help).against(other);
+        self.problems.push(problem);
+    }
+
+    fn check_names(&mut self) {
+        for (index, link) in self.links.iter().enumerate() {
+            match self.by_name.get(&link.name) {
+                None => drop(self.by_name.insert(link.name, index)),
+                Some(&first) => self.push_against(
+                    About::link(index, ""),
+                    About::link(first, ""),
+                    format!("link `{}` is declared twice", link.name),
+                    "keep one of the two",
+                ),
+            }
+        }
+    }
+
+    fn check_peers(&mut self) {
+        for (index, link) in self.links.iter().enumerate() {
+            let Some(peer) = link.settings.and_then(|settings| settings.peer()) else {
+                continue;
+            };
+            let about = About::link(index, key_of(link, ValueType::Peer));
+            if peer == link.name {
+                let message = format!("`{peer}` cannot be its own peer");
+                self.push(about, message, "give the other end a name of its own");
+                continue;
+            }
+            if let Some(&first) = self.peer_of.get(&peer) {
+                let message = format!(
+                    "`{peer}` is the peer of `{}` already",
+                    self.links[first].name
+                );
+                let other = About::link(first, key_of(&self.links[first], ValueType::Peer));
+                let help = "give each pair two names of its own";
+                self.push_against(about, other, message, help);
+                continue;
+            }
+            self.peer_of.insert(peer, index);
+            let Some(&own) = self.by_name.get(&peer) else {
+                continue;
+            };
+            if let Some(settings) = self.links[own].settings {
+                let message = format!(
+                    "`{peer}` is the peer of `{}` and has a kind of its own, {}",
+                    link.name, settings.kind.name
+                );
+                let help = format!(
+                    "a peer is created by `{}`: take the kind out of `{peer}`, or rename one",
+                    link.name
+                );
+                self.push_against(about, About::link(own, "kind"), message, &help);
+            }
+            self.check_pair_is_there(index, own);
+        }
+    }
+
+    /// The ends of a pair come and go together.
+    fn check_pair_is_there(&mut self, creator: usize, peer: usize) {
+        let (one, two) = (&self.links[creator], &self.links[peer]);
+        let is_absent = |link: &LinkDeclaration| link.state == Some(State::Absent);
+        if is_absent(one) != is_absent(two) {
+            let (gone, there) = if is_absent(one) {
+                (one.name, two.name)
+            } else {
+                (two.name, one.name)
+            };
+            self.push_against(
+                About::link(creator, "state"),
+                About::link(peer, "state"),
+                format!("`{gone}` is to be absent, but its other end `{there}` is not"),
+                "the two ends exist together: make both absent or neither",
+            );
+        }
+    }
+
+    fn check_absent(&mut self, index: usize) {
+        let link = &self.links[index];
+        if link.state != Some(State::Absent) {
+            if link.extra_addresses == Some(ExtraAddresses::Remove) && link.addresses.is_none() {
+                self.push(
+                    About::link(index, "extra_addresses"),
+                    format!(
+                        "`{}` has extra addresses removed, but no `addresses`",
+                        link.name
+                    ),
+                    "declare them; `addresses = []` removes all",
+                );
+            }
+            return;
+        }
+        let given = [
+            ("mtu", link.mtu.is_some()),
+            ("mac", link.mac.is_some()),
+            ("master", link.master.is_some()),
+            ("addresses", link.addresses.is_some()),
+            ("extra_addresses", link.extra_addresses.is_some()),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+            self.push(
+                About::link(index, key),
+                format!("`{}` is to be absent, so it cannot have `{key}`", link.name),
+                "take this key out, or `state = \"absent\"`",
+            );
+        }
+    }
+
+    fn check_references(&mut self, index: usize) {
+        let link = &self.links[index];
+        if link.state == Some(State::Absent) {
+            return;
+        }
+        if let Some(master) = link.master {
+            self.check_reference(About::link(index, "master"), link.name, master);
+            self.check_master(index, master);
+        }
+        if let Some(lower) = link.settings.and_then(|settings| settings.lower()) {
+            let key = key_of(link, ValueType::Lower);
+            self.check_reference(About::link(index, key), link.name, lower);
+            if lower == link.name {
+                let message = format!("`{lower}` cannot stand on itself");
+                self.push(About::link(index, key), message, "name the link below it");
+            }
+        }
+    }
+
+    fn check_reference(&mut self, about: About, user: LinkName, used: LinkName) {
+        let declared = self.by_name.get(&used).copied();
+        // The peer of an absent link without a declaration of its own is gone with it.
+        let creator = self.peer_of.get(&used).copied();
+        if let Some(gone) = declared.or(creator) {
+            if self.links[gone].state == Some(State::Absent) && user != used {
+                self.push_against(
+                    about,
+                    About::link(gone, "state"),
+                    format!("`{user}` needs `{used}`, which is to be absent"),
+                    "name another link, or let that one exist",
+                );
+            }
+        }
+    }
+
+    fn check_master(&mut self, index: usize, master: LinkName) {
+        let about = About::link(index, "master");
+        if master == self.links[index].name {
+            let message = format!("`{master}` cannot be its own master");
+            self.push(about, message, "name the link that it is a port of");
+            return;
+        }
+        let declared = self.by_name.get(&master).map(|&at| &self.links[at]);
+        let own = declared.and_then(|link| link.settings);
+        let creator = self.peer_of.get(&master).map(|&at| &self.links[at]);
+        let kind = own.or_else(|| creator.and_then(|link| link.settings));
+        if let Some(kind) = kind.map(|settings| settings.kind) {
+            if !kind.can_have_ports {
+                self.push(
+                    about,
+                    format!("`{master}` is a {}, which cannot have ports", kind.name),
+                    "name a bridge, or another link that takes ports",
+                );
+            }
+        }
+    }
+
+    fn check_mtu(&mut self, index: usize) {
+        let link = &self.links[index];
+        let Some(mtu) = link.mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) else {
+            return;
+        };
+        let mut addresses = link.addresses.iter().flatten();
+        if let Some(address) = addresses.find(|address| !address.is_ipv4()) {
+            self.push(
+                About::link(index, "mtu"),
+                format!(
+                    "an MTU of {mtu} leaves no IPv6, but `{}` has {address}",
+                    link.name
+                ),
+                "IPv6 needs 1280: raise the MTU, or take the IPv6 addresses out",
+            );
+        }
+    }
+
+    fn check_addresses(&mut self) {
+        for (index, link) in self.links.iter().enumerate() {
+            let mut own = HashMap::new();
+            for (item, prefix) in link.addresses.iter().flatten().enumerate() {
+                let on_this = own.insert(prefix.address, item).map(|item| (index, item));
+                let held = self.holders.get(&prefix.address).copied();
+                let on_other =
+                    held.filter(|(holder, _)| *holder != index && !is_link_local(prefix.address));
+                self.holders.entry(prefix.address).or_insert((index, item));
+                let Some((first, first_item)) = on_this.or(on_other) else {
+                    continue;
+                };
+                let name = self.links[first].name;
+                let message = if first == index {
+                    format!("`{name}` has {} twice", prefix.address)
+                } else {
+                    format!("{} is already on `{name}`", prefix.address)
+                };
+                let key = "addresses";
+                let other = About::Link {
+                    index: first,
+                    key,
+                    item: first_item,
+                };
+                let about = About::Link { index, key, item };
+                self.push_against(about, other, message, "keep one of the two");
+            }
+        }
+    }
+
+    fn check_route(&mut self, index: usize) {
+        let route = &self.routes[index];
+        let Some(dev) = route.dev else {
+            return self.check_gateway(index);
+        };
+        let about = About::Route { index, key: "dev" };
+        let declared = self.by_name.get(&dev).copied();
+        let absent = |at: &usize| self.links[*at].state == Some(State::Absent);
+        if let Some(gone) = declared.or(self.peer_of.get(&dev).copied()).filter(absent) {
+            self.push_against(
+                about,
+                About::link(gone, "state"),
+                format!(
+                    "the route to {} needs `{dev}`, which is to be absent",
+                    route.to
+                ),
+                "name another link, or let that one exist",
+            );
+        } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
+            if let Some(mtu) = self.links[at].mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) {
+                self.push_against(
+                    about,
+                    About::link(at, "mtu"),
+                    format!("the MTU of `{dev}`, {mtu}, leaves no IPv6 to route"),
+                    "IPv6 needs 1280: raise the MTU, or take the route out",
+                );
+            }
+        }
+        self.check_gateway(index);
+    }
+
+    /// The kernel refuses a gateway that is its own address.
+    fn check_gateway(&mut self, index: usize) {
+        let Some(via) = self.routes[index].via else {
+            return;
+        };
+        let about = About::Route { index, key: "via" };
+        if is_link_local(via) {
+            return;
+        }
+        if let Some((holder, item)) = self.holders.get(&via).copied() {
+            let key = "addresses";
+            let other = About::Link {
+                index: holder,
+                key,
+                item,
+            };
+            let message = format!("{via} is an address of `{}` here", self.links[holder].name);
+            let help = "give the address of the next router";
+            self.push_against(about, other, message, help);
+        }
+    }
+
+    /// What the kernel tells routes by: on IPv6 the next hop belongs to it.
+    fn check_duplicate_routes(&mut self) {
+        let mut seen = HashMap::new();
+        for (index, route) in self.routes.iter().enumerate() {
+            let hop = (!route.to.is_ipv4()).then_some((route.via, route.dev));
+            let identity = (route.table, route.to, route.metric_filled(), hop);
+            if let Some(first) = seen.insert(identity, index) {
+                seen.insert(identity, first);
+                self.push_against(
+                    About::Route { index, key: "" },
+                    About::Route {
+                        index: first,
+                        key: "",
+                    },
+                    format!(
+                        "the route to {} with metric {} is declared twice in table {}",
+                        route.to,
+                        route.metric_filled(),
+                        route.table
+                    ),
+                    "keep one of the two, or give them different metrics",
+                );
+            }
+        }
+    }
+
+    fn check_loops(&mut self) {
+        for found in loops::find(self.links, &self.by_name) {
+            let names = found.names.join("` on `");
+            self.push(
+                About::link(found.index, found.key),
+                format!("these links stand on one another in a circle: `{names}`"),
+                "a master stands on its ports: take one of these out",
+            );
+        }
+    }
+}
+
+/// Link-local addresses mean another thing on every link.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The name of the key of that type in a link's kind; empty where it has none.
+pub(super) fn key_of(link: &LinkDeclaration, wanted: ValueType) -> &'static str {
+    let keys = link.settings.map_or(&[][..], |settings| settings.kind.keys);
+    let key = keys.iter().find(|key| key.value == wanted);
+    key.map_or("", |key| key.name)
+}

@@ -1,0 +1,232 @@
+//! Reads one link's block: the keys of every link, and those of its kind from its key table.
+
+use super::State;
+use super::builder::{ExtraAddresses, LinkDeclaration};
+use super::diagnostic::Reports;
+use super::fields::{self, Table};
+use super::limits::{MTU_MAX, MTU_MIN};
+use super::read::Place;
+use super::suggest;
+use super::text::{parse_address, parse_mac, parse_prefix};
+use super::tree::{Entry, Value};
+use super::values::{self, quoted};
+use crate::model::kind::{self, Key, Kind, Settings, ValueType};
+use crate::model::text::LinkName;
+
+/// The keys of every link; the name of each kind is one too.
+const KEYS: &[&str] = &[
+    "kind",
+    "state",
+    "mtu",
+    "mac",
+    "master",
+    "addresses",
+    "extra_addresses",
+];
+
+const STATES: &[(&str, State)] = &[
+    ("up", State::Up),
+    ("down", State::Down),
+    ("absent", State::Absent),
+];
+
+const EXTRA: &[(&str, ExtraAddresses)] = &[
+    ("keep", ExtraAddresses::Keep),
+    ("remove", ExtraAddresses::Remove),
+];
+
+/// What `entry` declares of the link `name`. A value that is wrong is reported and left out.
+pub(super) fn read(
+    reports: &mut Reports,
+    entry: &Entry,
+    name: LinkName,
+) -> Option<(LinkDeclaration, Place)> {
+    let example = format!(
+        "`[link.{}]`, with the link's keys below it",
+        quoted_bare(entry)
+    );
+    let entries = fields::table(reports, entry, &example)?;
+    let mut link = LinkDeclaration::new(name);
+    let mut place = Place::new(entry.key_at.clone());
+    for entry in entries {
+        if let Some(key) = KEYS.iter().find(|key| **key == entry.key) {
+            place.keys.push((key, entry.node.at.clone()));
+            read_key(reports, entry, &mut link, &mut place);
+        } else if Kind::by_name(entry.key.as_bytes()).is_none() {
+            let hint = hint(entries, &entry.key);
+            let kinds = Kind::ALL.iter().map(|kind| kind.name);
+            let known: Vec<_> = KEYS.iter().copied().chain(kinds).collect();
+            fields::unknown_key(reports, entry, Table::Link, &known, hint);
+        }
+    }
+    let is_absent = link.state == Some(State::Absent);
+    link.settings = read_kind(reports, entries, &mut place, is_absent);
+    Some((link, place))
+}
+
+fn quoted_bare(entry: &Entry) -> String {
+    quoted(&entry.key).trim_matches('`').to_owned()
+}
+
+/// One of [`KEYS`], save `kind`.
+fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, place: &mut Place) {
+    match entry.key.as_str() {
+        "state" => link.state = fields::word(reports, entry, STATES),
+        "mtu" => link.mtu = fields::number(reports, entry, MTU_MIN, MTU_MAX),
+        "mac" => link.mac = fields::parsed(reports, entry, "02:00:00:00:00:01", parse_mac),
+        "master" => link.master = fields::link_name(reports, entry),
+        "addresses" => read_addresses(reports, entry, link, place),
+        "extra_addresses" => link.extra_addresses = fields::word(reports, entry, EXTRA),
+        _ => {}
+    }
+}
+
+fn read_addresses(
+    reports: &mut Reports,
+    entry: &Entry,
+    link: &mut LinkDeclaration,
+    place: &mut Place,
+) {
+    const EXAMPLE: &str = "`addresses = [\"192.0.2.1/24\"]`";
+    let Value::Array(items) = &entry.node.value else {
+        return fields::wrong_type(reports, entry, "an array of strings", EXAMPLE);
+    };
+    let mut addresses = Vec::with_capacity(items.len());
+    for item in items {
+        let Value::Text(text) = &item.value else {
+            fields::wrong_node(reports, &entry.key, item, "an array of strings", EXAMPLE);
+            continue;
+        };
+        let parsed =
+            parse_prefix(text).and_then(|prefix| values::check_address(prefix).map(|()| prefix));
+        if let Some(prefix) = fields::checked(reports, &item.at, parsed) {
+            addresses.push(prefix);
+            place.items.push(item.at.clone());
+        }
+    }
+    link.addresses = Some(addresses);
+}
+
+/// A key of a kind that stands beside the kind's table belongs into it.
+fn hint(entries: &[Entry], key: &str) -> Option<String> {
+    let own = entries.iter().find_map(|entry| match &entry.node.value {
+        Value::Text(name) if entry.key == "kind" => Kind::by_name(name.as_bytes()),
+        _ => Kind::by_name(entry.key.as_bytes()),
+    });
+    let holds = |kind: &&&'static Kind| kind.position(key).is_some();
+    let kind = own
+        .as_ref()
+        .filter(holds)
+        .or_else(|| Kind::ALL.iter().find(holds))?;
+    let name = kind.name;
+    Some(format!(
+        "it belongs into the kind's table: `{name} = {{ {key} = ... }}`"
+    ))
+}
+
+/// The kind, from `kind` and from the table with a kind's name, and its settings.
+fn read_kind(
+    reports: &mut Reports,
+    entries: &[Entry],
+    place: &mut Place,
+    is_absent: bool,
+) -> Option<Settings> {
+    let named = entries.iter().find(|entry| entry.key == "kind");
+    let name = named.and_then(|entry| fields::text(reports, entry, Kind::ALL[0].name));
+    let by_key = name.and_then(|name| Kind::by_name(name.as_bytes()));
+    if let (Some(entry), Some(name), None) = (named, name, by_key) {
+        let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name).collect();
+        let message = format!(
+            "{} is not a kind of link that can be declared",
+            quoted(name)
+        );
+        let help = suggest::help(name, "the kinds are", &kinds);
+        reports.push(&entry.node.at, message, help);
+    }
+    let mut tables = entries
+        .iter()
+        .filter_map(|entry| Some((Kind::by_name(entry.key.as_bytes())?, entry)));
+    let first = tables.next();
+    if let (Some((one, _)), Some((two, entry))) = (first, tables.next()) {
+        let message = format!(
+            "a link has one kind, not both `{}` and `{}`",
+            one.name, two.name
+        );
+        reports.push(&entry.key_at, message, "keep the table of its kind");
+    }
+    if let (Some(by_key), Some((by_table, entry))) = (by_key, first) {
+        if by_key != by_table {
+            let message = format!(
+                "`kind` says `{}`, but here are settings of a {}",
+                by_key.name, by_table.name
+            );
+            reports.push(&entry.key_at, message, "keep the one that is meant");
+        }
+    }
+    let kind = first.map(|(kind, _)| kind).or(by_key)?;
+    if first.is_some() {
+        let at = first.map_or(&place.at, |(_, entry)| &entry.key_at).clone();
+        place.keys.push(("kind", at));
+    }
+    let table = match first {
+        None => &[][..],
+        Some((_, entry)) => {
+            let example = format!("`kind = \"{0}\"`, or `{0} = {{ ... }}`", kind.name);
+            fields::table(reports, entry, &example)?
+        }
+    };
+    let settings = read_settings(reports, kind, table, place);
+    for key in kind.keys.iter().filter(|key| key.required && !is_absent) {
+        if !table.iter().any(|entry| entry.key == key.name) {
+            let at = place.at.clone();
+            let at = first.map_or(&at, |(_, entry)| &entry.key_at);
+            let message = format!("a {} needs `{}`, {}", kind.name, key.name, key.doc);
+            let help = format!("add `{} = {{ {} = ... }}`", kind.name, key.name);
+            reports.push_missing(at, message, help);
+        }
+    }
+    Some(settings)
+}
+
+fn read_settings(
+    reports: &mut Reports,
+    kind: &'static Kind,
+    entries: &[Entry],
+    place: &mut Place,
+) -> Settings {
+    let mut settings = Settings::new(kind);
+    for entry in entries {
+        let Some(position) = kind.position(&entry.key) else {
+            let known: Vec<_> = kind.keys.iter().map(|key| key.name).collect();
+            let hint = KEYS
+                .contains(&entry.key.as_str())
+                .then(|| "it is a key of every link: write it outside the kind's table".to_owned());
+            fields::unknown_key(reports, entry, Table::Kind, &known, hint);
+            continue;
+        };
+        let key = &kind.keys[position];
+        place.keys.push((key.name, entry.node.at.clone()));
+        settings.set(position, read_setting(reports, key, entry));
+    }
+    if let Some((key, fault)) = values::check_families(&settings) {
+        let entry = entries.iter().find(|entry| entry.key == key);
+        let at = entry.map_or(&place.at, |entry| &entry.node.at);
+        reports.push_fault(at, fault, None);
+    }
+    settings
+}
+
+fn read_setting(reports: &mut Reports, key: &Key, entry: &Entry) -> Option<kind::Value> {
+    Some(match key.value {
+        ValueType::Bool => kind::Value::Bool(fields::boolean(reports, entry)?),
+        ValueType::Number { min, max } => {
+            kind::Value::Number(fields::number(reports, entry, min, max)?)
+        }
+        ValueType::Word(words) => kind::Value::Word(fields::word(reports, entry, words)?),
+        ValueType::Address => {
+            let example = "192.0.2.1";
+            kind::Value::Address(fields::parsed(reports, entry, example, parse_address)?)
+        }
+        ValueType::Lower | ValueType::Peer => kind::Value::Link(fields::link_name(reports, entry)?),
+    })
+}
