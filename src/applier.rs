@@ -91,7 +91,11 @@ impl Applier {
             if is_done {
                 break;
             }
-            if self.engine.turn(None)? == Turn::Cancelled {
+            // With nothing in flight no completion would end a wait: the next turn is for
+            // planning, or for what is to be tried again at a time.
+            let host = self.engine.host();
+            let deadline = (!host.is_busy()).then(|| host.poll_timeout().unwrap_or(now));
+            if self.engine.turn(deadline)? == Turn::Cancelled {
                 self.conclude(desired, &mut report);
                 return Err(ApplyError::Cancelled(Box::new(report)));
             }

@@ -306,7 +306,7 @@ impl Engine {
         }
     }
 
-    /// A drain is over when a whole turn after the loss brought nothing.
+    /// A drain is over when a whole turn after its cause brought nothing.
     fn note_drain(&mut self, now: Instant, was_draining: bool, reaped: &Reaped) {
         if !was_draining {
             self.drain_turns = 0;

@@ -66,6 +66,8 @@ pub(crate) struct Host {
     requests: Requests,
     sequence: Sequence,
     reconcile: Option<Reconcile>,
+    /// Whether a batch was answered and what it caused may still be queued at the event socket.
+    settling: bool,
     /// Whether the mirror has been whole since the last loss.
     synced: bool,
     keeps_events: bool,
@@ -91,6 +93,7 @@ impl Host {
             requests: Requests::default(),
             sequence: Sequence::default(),
             reconcile: None,
+            settling: false,
             synced: false,
             keeps_events,
             events: Vec::new(),
@@ -168,8 +171,9 @@ impl Host {
         self.dumps.handle_replies_lost();
     }
 
-    /// The event socket has been read empty after a loss.
+    /// The event socket has been read empty.
     pub(crate) fn handle_drained(&mut self, now: Instant) {
+        self.settling = false;
         self.dumps.handle_drained(now);
     }
 
@@ -184,9 +188,11 @@ impl Host {
         }
     }
 
-    /// Whether the event socket must be read empty before anything else.
+    /// Whether the event socket must be read empty before anything else: after a loss, since a
+    /// dump must come after what is queued; after an answer, since the notifications of what it
+    /// confirms are queued by then, and until they are read the state seems not to be as wanted.
     pub(crate) fn is_draining(&self) -> bool {
-        self.dumps.is_draining()
+        self.dumps.is_draining() || self.settling
     }
 
     /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
@@ -200,7 +206,7 @@ impl Host {
             }
             return true;
         }
-        if !self.synced || self.requests.is_busy() || !self.dumps.is_idle() {
+        if !self.synced || self.settling || self.requests.is_busy() || !self.dumps.is_idle() {
             return false;
         }
         self.fill_batch(now, buffer)
@@ -252,7 +258,7 @@ impl Host {
     }
 
     fn can_send(&self) -> bool {
-        self.synced && !self.requests.is_busy()
+        self.synced && !self.settling && !self.requests.is_busy()
     }
 
     /// Time has passed.
@@ -276,7 +282,7 @@ impl Host {
     /// the last change. Starts that reading where it is due.
     pub(crate) fn is_done(&mut self, now: Instant) -> bool {
         let is_settled = self.reconcile.as_ref().is_none_or(Reconcile::is_settled);
-        if !self.synced || !is_settled || self.requests.is_busy() {
+        if !self.synced || !is_settled || self.is_busy() {
             return false;
         }
         if self.counters.changes == self.verified.unwrap_or(0) {
@@ -300,7 +306,7 @@ impl Host {
 
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
-        self.requests.is_busy() || !self.dumps.is_idle()
+        self.settling || self.requests.is_busy() || !self.dumps.is_idle()
     }
 
     /// The network as the events delivered so far tell it.
@@ -433,6 +439,7 @@ impl Host {
     }
 
     fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {
+        self.settling = true;
         let Some(reconcile) = &mut self.reconcile else {
             return;
         };

@@ -206,13 +206,13 @@ impl Diff<'_> {
         if let Some(reason) = self.other_kind(wanted, &found) {
             return self.block(subject, ObjectId::Link(wanted.name), reason);
         }
+        self.settings(position, wanted, &found);
         let mut update = LinkUpdate::new(found.name);
         let mut differences = Vec::new();
         if found.name != wanted.name {
             update.rename = Some(wanted.name);
             differences.push(Difference::new("name", found.name, wanted.name));
         }
-        self.settings(subject, wanted, &found, &mut update, &mut differences);
         if let Some(mtu) = wanted.mtu.filter(|&mtu| mtu != found.mtu) {
             update.mtu = Some(mtu);
             differences.push(Difference::new("mtu", found.mtu, mtu));
@@ -252,17 +252,14 @@ impl Diff<'_> {
         (!is_its_peer).then_some(Reason::NotThePeerOf(owner_now.name))
     }
 
-    fn settings(
-        &mut self,
-        subject: Subject,
-        wanted: &DesiredLink,
-        found: &Link,
-        update: &mut LinkUpdate,
-        differences: &mut Vec<Difference>,
-    ) {
+    /// The settings of the kind go in a message of their own: some drivers refuse the mtu in
+    /// the same one (vxlan_changelink, "Cannot change mtu").
+    fn settings(&mut self, position: u32, wanted: &DesiredLink, found: &Link) {
         let Some(settings) = wanted.settings else {
             return;
         };
+        let mut update = LinkUpdate::new(found.name);
+        let mut differences = Vec::new();
         for (key, value) in settings.iter() {
             let now = found.settings.and_then(|now| now.by_name(key.name));
             if self.is_same(key, value, now) {
@@ -278,7 +275,7 @@ impl Diff<'_> {
                     from,
                     to,
                 };
-                self.block(subject, ObjectId::Link(wanted.name), reason);
+                self.block(Subject::Link(position), ObjectId::Link(wanted.name), reason);
                 continue;
             }
             let changed = update.settings.get_or_insert(Settings::new(settings.kind));
@@ -291,6 +288,7 @@ impl Diff<'_> {
                 to: Some(to),
             });
         }
+        self.set_link(position, update, differences, Vec::new());
     }
 
     fn is_same(&self, key: &Key, wanted: Value, now: Option<Value>) -> bool {
@@ -302,6 +300,9 @@ impl Diff<'_> {
             }
             (Value::Link(name), Some(Value::Index(index))) => {
                 self.observed.index_of(name) == Some(index)
+            }
+            (Value::Number(wanted), Some(Value::Number(now))) => {
+                wanted.abs_diff(now) <= key.rounding
             }
             // An unset address and the unspecified one are the same to the kernel.
             (Value::Address(address), None) => address.is_unspecified(),
@@ -593,7 +594,10 @@ impl Diff<'_> {
     }
 
     /// An IPv6 slot has any number of next hops, and a replacement would take the first one,
-    /// whoever's it is: the wanted hop is added, and what pushed it out is taken away.
+    /// whoever's it is: what pushed ours out is taken away, and ours is added to the rest.
+    ///
+    /// The rival goes first. Added beside it, ours would become its sibling, be shown under its
+    /// protocol, and stay so in the mirror: no notification tells when it is alone again.
     fn route_ipv6(&mut self, subject: Subject, wanted: &DesiredRoute, change: RouteChange) {
         let observed = self.observed;
         let slot = slot_of(wanted.to, wanted.table, wanted.metric);
@@ -603,33 +607,45 @@ impl Diff<'_> {
         let same_hop = observed
             .routes_in(slot)
             .find(|now| self.is_same_hop(wanted, now));
-        match same_hop {
-            Some(now) if self.is_as_wanted(wanted, now, change.protocol) => {}
-            Some(now) if self.is_refused(wanted, now, change.protocol) => {
-                let reason = Reason::HeldByDaemon {
-                    protocol: now.protocol,
-                };
-                return self.block(subject, change.object(), reason);
-            }
-            Some(now) => {
-                let differences = self.route_differences(wanted, now, change.protocol);
-                let removal = Change::DeleteRoute(self.observed_change(now));
-                self.step(subject, rank, removal, differences.clone(), Vec::new());
-                let change = Change::CreateRoute(change);
-                self.step(subject, rank, change, differences, Vec::new());
-            }
-            None => {
-                let change = Change::CreateRoute(change);
-                self.step(subject, rank, change, Vec::new(), Vec::new());
-            }
+        if let Some(now) = same_hop.filter(|now| self.is_refused(wanted, now, change.protocol)) {
+            let reason = Reason::HeldByDaemon {
+                protocol: now.protocol,
+            };
+            return self.block(subject, change.object(), reason);
         }
-        let rivals = observed
-            .routes_in(slot)
-            .filter(|now| self.is_rival(now, change.protocol));
-        for rival in rivals.cloned().collect::<Vec<_>>() {
-            let removal = Change::DeleteRoute(self.observed_change(&rival));
-            self.step(subject, Rank::DeleteRoute, removal, Vec::new(), Vec::new());
+        for rival in observed.routes_in(slot) {
+            if !self.is_rival(rival, change.protocol) {
+                continue;
+            }
+            let removal = Change::DeleteRoute(self.observed_change(rival));
+            self.step(subject, rank, removal, Vec::new(), Vec::new());
         }
+        let mut differences = Vec::new();
+        if let Some(now) = same_hop {
+            if self.is_as_wanted(wanted, now, change.protocol) || self.is_sibling(now) {
+                return;
+            }
+            differences = self.route_differences(wanted, now, change.protocol);
+            let removal = Change::DeleteRoute(self.observed_change(now));
+            self.step(subject, rank, removal, differences.clone(), Vec::new());
+        }
+        self.step(
+            subject,
+            rank,
+            Change::CreateRoute(change),
+            differences,
+            Vec::new(),
+        );
+    }
+
+    /// Whether it is one of several next hops with a gateway: all of them are shown under the
+    /// protocol of the first, so its own cannot be told.
+    fn is_sibling(&self, now: &Route) -> bool {
+        let siblings = self
+            .observed
+            .routes_in(now.key.slot)
+            .filter(|hop| hop.key.via.is_some());
+        now.key.via.is_some() && siblings.count() > 1
     }
 
     /// A next hop in a declared IPv6 slot that nobody declared, and that is either ours, from

@@ -57,7 +57,6 @@ pub(crate) enum Rank {
     Route {
         has_gateway: bool,
     },
-    DeleteRoute,
     DeleteAddress,
     DeleteLink {
         depth: std::cmp::Reverse<u16>,

@@ -75,6 +75,7 @@ pub(crate) fn change(
     };
     const CREATE: u16 = NLM_F_CREATE | NLM_F_EXCL;
     const REPLACE: u16 = NLM_F_CREATE | NLM_F_REPLACE;
+    const APPEND: u16 = NLM_F_CREATE | NLM_F_APPEND;
     let (message, flags) = match change {
         Change::CreateLink(new) => (
             RouteNetlinkMessage::NewLink(link::create(new, resolve)?),
@@ -105,9 +106,11 @@ pub(crate) fn change(
             RouteNetlinkMessage::DelAddress(address::delete(resolve(*link)?, *prefix, *peer)),
             0,
         ),
+        // An IPv6 slot holds several next hops: with NLM_F_EXCL a second one is refused. The
+        // same hop twice is EEXIST either way (rt6_duplicate_nexthop).
         Change::CreateRoute(route) => (
             RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),
-            CREATE,
+            if route.to.is_ipv4() { CREATE } else { APPEND },
         ),
         Change::ReplaceRoute(route) => (
             RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),

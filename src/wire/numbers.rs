@@ -6,7 +6,7 @@
 pub(crate) mod flags {
     // Of requests.
     pub(crate) use netlink_packet_core::{
-        NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST,
+        NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST,
     };
     // Of requests, and of notifications: the object came in the place of another one.
     pub(crate) use netlink_packet_core::NLM_F_REPLACE;

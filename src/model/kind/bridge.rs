@@ -13,6 +13,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Bool,
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "whether the spanning tree protocol runs; the kernel's default is false",
         },
         Key {
@@ -20,6 +21,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Number { min: 0, max: 65535 },
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "the bridge's priority in the spanning tree; the kernel's default is 32768",
         },
         Key {
@@ -30,6 +32,7 @@ pub(super) static KIND: Kind = Kind {
             },
             required: false,
             only_at_creation: false,
+            rounding: 1,
             doc: "how long a learnt address is kept, in hundredths of a second; the kernel's default is 30000",
         },
         Key {
@@ -37,6 +40,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Bool,
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "whether ports obey VLAN membership; the kernel's default is false",
         },
     ],

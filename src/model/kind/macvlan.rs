@@ -22,6 +22,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Lower,
             required: true,
             only_at_creation: true,
+            rounding: 0,
             doc: "the link it stands on",
         },
         Key {
@@ -29,6 +30,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Word(MODES),
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "who reaches whom among the links on one device; the kernel's default is vepa",
         },
     ],

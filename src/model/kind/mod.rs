@@ -44,6 +44,8 @@ pub struct Key {
     pub required: bool,
     /// Whether the kernel takes it at creation alone.
     pub only_at_creation: bool,
+    /// How far the kernel's rounding may put a number from the one that was asked for.
+    pub rounding: u32,
     /// One line for the documentation, with the unit and the kernel's default.
     pub doc: &'static str,
 }

@@ -12,6 +12,7 @@ pub(super) static KIND: Kind = Kind {
         value: ValueType::Peer,
         required: true,
         only_at_creation: true,
+        rounding: 0,
         doc: "the name of the other end, which is created and deleted with this one",
     }],
 };

@@ -16,6 +16,7 @@ pub(super) static KIND: Kind = Kind {
             },
             required: true,
             only_at_creation: true,
+            rounding: 0,
             doc: "the VXLAN network identifier (VNI)",
         },
         Key {
@@ -23,6 +24,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Lower,
             required: false,
             only_at_creation: true,
+            rounding: 0,
             doc: "the link that carries the tunnel",
         },
         Key {
@@ -30,6 +32,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Address,
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "the source address of tunnel packets",
         },
         Key {
@@ -37,6 +40,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Address,
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "where frames of unknown destination go; a multicast address is joined",
         },
         Key {
@@ -44,6 +48,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Number { min: 1, max: 65535 },
             required: false,
             only_at_creation: true,
+            rounding: 0,
             doc: "the UDP destination port; the kernel's default is 8472, the assigned one is 4789",
         },
         Key {
@@ -51,6 +56,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Number { min: 0, max: 255 },
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "the hop limit of tunnel packets; 0, the kernel's default, lets the kernel choose",
         },
         Key {
@@ -58,6 +64,7 @@ pub(super) static KIND: Kind = Kind {
             value: ValueType::Bool,
             required: false,
             only_at_creation: false,
+            rounding: 0,
             doc: "whether source addresses are learnt from received packets; the kernel's default is true",
         },
     ],

@@ -1,0 +1,124 @@
+//! What the tests against the real kernel share: a namespace of their own, and `ip` as oracle.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
+
+/// Set in the process that a test without privilege starts inside a user namespace.
+const INSIDE: &str = "RINGLINK_TEST_INSIDE";
+
+/// Runs `test` in a network namespace of its own, which ends with it.
+///
+/// Root moves the test's thread there. Anyone else runs the test again, by its `name`, as a
+/// child inside a new user and network namespace.
+pub fn in_namespace(name: &str, test: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    if nix::unistd::geteuid().is_root() && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+        ip("link set lo up");
+        return test();
+    }
+    let program = std::env::current_exe().expect("a test knows its own program");
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(program)
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status();
+    match status {
+        Ok(status) => assert!(status.success(), "{name} failed inside its namespace"),
+        Err(error) => eprintln!("skipped {name}: cannot enter a user namespace: {error}"),
+    }
+}
+
+/// Runs `ip` with these words and returns what it printed; panics where it fails.
+pub fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split_whitespace()).output();
+    let output = output.expect("the tests need `ip` of iproute2");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {words}: {errors}");
+    String::from_utf8(output.stdout).expect("`ip` prints UTF-8")
+}
+
+/// Runs many `ip` commands in one process.
+pub fn ip_batch(lines: &str) {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), lines).expect("a temporary file can be written");
+    let output = Command::new("ip").arg("-batch").arg(file.path()).output();
+    let output = output.expect("the tests need `ip` of iproute2");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip -batch: {errors}\n{lines}");
+}
+
+/// What `ip -j` prints for these words.
+pub fn ip_json(words: &str) -> Vec<Value> {
+    let text = ip(&format!("-j {words}"));
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    match serde_json::from_str(&text) {
+        Ok(Value::Array(entries)) => entries,
+        other => panic!("ip -j {words} printed {other:?}"),
+    }
+}
+
+/// `ip -d -j link`, by name.
+pub fn links() -> BTreeMap<String, Value> {
+    let named = |link: Value| (link["ifname"].as_str().unwrap_or_default().to_owned(), link);
+    ip_json("-d link show").into_iter().map(named).collect()
+}
+
+/// The addresses of one link as `ip` shows them, `address/length`, in its order.
+pub fn addresses_of(link: &str) -> Vec<String> {
+    let shown = ip_json(&format!("addr show dev {link}"));
+    let infos = shown
+        .iter()
+        .filter_map(|entry| entry["addr_info"].as_array())
+        .flatten();
+    infos
+        .filter(|info| info["local"].is_string())
+        .map(|info| {
+            format!(
+                "{}/{}",
+                info["local"].as_str().unwrap_or_default(),
+                info["prefixlen"]
+            )
+        })
+        .collect()
+}
+
+/// Every route of both families and all tables, one line each, without what comes and goes.
+pub fn routes() -> Vec<String> {
+    let mut lines = Vec::new();
+    for family in ["-4", "-6"] {
+        let shown = ip(&format!("{family} -N route show table all"));
+        let lasting = |word: &&str| !matches!(*word, "linkdown" | "dead");
+        lines.extend(shown.lines().map(|line| {
+            line.split_whitespace()
+                .filter(lasting)
+                .collect::<Vec<_>>()
+                .join(" ")
+        }));
+    }
+    lines.sort();
+    lines
+}
+
+/// Looks until `holds` does, for at most `timeout`; whether it did.
+pub fn eventually(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
