@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{addresses_of, in_namespace, ip, ip_json, links};
+use common::in_namespace;
 use ringlink::{Applier, Desired};
 
 #[test]

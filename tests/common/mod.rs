@@ -15,7 +15,7 @@ const INSIDE: &str = "RINGLINK_TEST_INSIDE";
 ///
 /// Root moves the test's thread there. Anyone else runs the test again, by its `name`, as a
 /// child inside a new user and network namespace.
-pub fn in_namespace(name: &str, test: impl FnOnce()) {
+pub(crate) fn in_namespace(name: &str, test: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
     }
@@ -37,7 +37,7 @@ pub fn in_namespace(name: &str, test: impl FnOnce()) {
 }
 
 /// Runs `ip` with these words and returns what it printed; panics where it fails.
-pub fn ip(words: &str) -> String {
+pub(crate) fn ip(words: &str) -> String {
     let output = Command::new("ip").args(words.split_whitespace()).output();
     let output = output.expect("the tests need `ip` of iproute2");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -46,7 +46,7 @@ pub fn ip(words: &str) -> String {
 }
 
 /// Runs many `ip` commands in one process.
-pub fn ip_batch(lines: &str) {
+pub(crate) fn ip_batch(lines: &str) {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), lines).expect("a temporary file can be written");
     let output = Command::new("ip").arg("-batch").arg(file.path()).output();
@@ -56,7 +56,7 @@ pub fn ip_batch(lines: &str) {
 }
 
 /// What `ip -j` prints for these words.
-pub fn ip_json(words: &str) -> Vec<Value> {
+pub(crate) fn ip_json(words: &str) -> Vec<Value> {
     let text = ip(&format!("-j {words}"));
     if text.trim().is_empty() {
         return Vec::new();
@@ -68,13 +68,13 @@ pub fn ip_json(words: &str) -> Vec<Value> {
 }
 
 /// `ip -d -j link`, by name.
-pub fn links() -> BTreeMap<String, Value> {
+pub(crate) fn links() -> BTreeMap<String, Value> {
     let named = |link: Value| (link["ifname"].as_str().unwrap_or_default().to_owned(), link);
     ip_json("-d link show").into_iter().map(named).collect()
 }
 
 /// The addresses of one link as `ip` shows them, `address/length`, in its order.
-pub fn addresses_of(link: &str) -> Vec<String> {
+pub(crate) fn addresses_of(link: &str) -> Vec<String> {
     let shown = ip_json(&format!("addr show dev {link}"));
     let infos = shown
         .iter()
@@ -93,7 +93,7 @@ pub fn addresses_of(link: &str) -> Vec<String> {
 }
 
 /// Every route of both families and all tables, one line each, without what comes and goes.
-pub fn routes() -> Vec<String> {
+pub(crate) fn routes() -> Vec<String> {
     let mut lines = Vec::new();
     for family in ["-4", "-6"] {
         let shown = ip(&format!("{family} -N route show table all"));
@@ -110,7 +110,7 @@ pub fn routes() -> Vec<String> {
 }
 
 /// Looks until `holds` does, for at most `timeout`; whether it did.
-pub fn eventually(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+pub(crate) fn eventually(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + timeout;
     loop {
         if holds() {
