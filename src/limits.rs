@@ -30,10 +30,11 @@ pub(crate) const DUMP_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// How many errors in a row end the attempts to dump.
 pub(crate) const DUMP_ERRORS_MAX: u32 = 100;
 
-/// How long an acknowledged change may differ from what the notifications show before it
-/// counts as without effect. The notification is queued before the ack; this covers the turn in
-/// which both are read.
-pub(crate) const SETTLE_DELAY: Duration = Duration::from_millis(20);
+/// How many acknowledged changes in a row may leave an object different before it counts as one
+/// that does not take them. One in vain is ordinary: a later step may have undone it.
+pub(crate) const IN_VAIN_MAX: u32 = 3;
+/// Changes further apart than this are not in a row.
+pub(crate) const IN_VAIN_WINDOW: Duration = Duration::from_secs(1);
 
 /// How many reverts of one object within [`REVERT_WINDOW`] are made at once.
 pub(crate) const REVERTS_AT_ONCE_MAX: usize = 5;

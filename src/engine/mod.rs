@@ -313,7 +313,10 @@ impl Engine {
             return;
         }
         self.drain_turns += 1;
-        if reaped.events == 0 || self.drain_turns >= DRAIN_TURNS_MAX {
+        // After a loss an empty turn is not enough: only an empty socket takes messages again.
+        let is_empty =
+            reaped.events == 0 && (!self.host.is_recovering() || self.ring.is_drained(self.events));
+        if is_empty || self.drain_turns >= DRAIN_TURNS_MAX {
             self.drain_turns = 0;
             self.host.handle_drained(now);
         }

@@ -195,6 +195,11 @@ impl Host {
         self.dumps.is_draining() || self.settling
     }
 
+    /// Whether notifications were lost, and the tables are still to be read anew.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.dumps.is_draining()
+    }
+
     /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
         if let Some((table, goes_on)) = self.dumps.poll_request(now, &mut self.sequence, buffer) {

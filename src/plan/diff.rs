@@ -513,7 +513,7 @@ impl Diff<'_> {
         };
         let subject = Subject::Route(position);
         let change = self.route_change(&wanted);
-        if let Some(dev) = wanted.dev {
+        if let Some(dev) = self.index.route_dev(position) {
             let declared = self.declared(dev).and_then(|link| link.state);
             if declared == Some(State::Down) {
                 return; // Suspended: it comes back with its link.
@@ -776,13 +776,19 @@ impl Diff<'_> {
         differences: Vec<Difference>,
         also_removes: Vec<ObjectId>,
     ) {
-        self.plan.steps.push(Step {
+        let needs = match subject {
+            Subject::Route(position) => self.index.route_dev(position),
+            Subject::Link(_) | Subject::Addresses(_) => None,
+        };
+        let step = Step {
             change,
             differences,
             also_removes,
             subject,
             rank,
-        });
+            needs,
+        };
+        self.plan.steps.push(step);
     }
 
     fn block(&mut self, subject: Subject, object: ObjectId, reason: Reason) {

@@ -4,6 +4,7 @@
 //! correction does not grow with the document.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::Subject;
 use crate::desired::{Desired, DesiredLink};
@@ -19,15 +20,14 @@ pub(crate) struct DesiredIndex {
     /// What is to be looked at again when a link of that name comes, goes or changes.
     touched_by_link: HashMap<LinkName, Vec<Subject>>,
     routes_in_slot: HashMap<RouteSlot, Vec<u32>>,
-    routes: u32,
+    /// For each declared route the link that it leaves through: the one that it names, else the
+    /// declared one whose addresses cover its gateway.
+    route_devs: Vec<Option<LinkName>>,
 }
 
 impl DesiredIndex {
     pub(crate) fn new(desired: &Desired) -> Self {
-        let mut index = Self {
-            routes: count(desired.routes.len()),
-            ..Self::default()
-        };
+        let mut index = Self::default();
         for (position, link) in desired.links.iter().enumerate() {
             index.links.insert(link.name, count(position));
         }
@@ -50,7 +50,9 @@ impl DesiredIndex {
         }
         for (position, route) in desired.routes.iter().enumerate() {
             let subject = Subject::Route(count(position));
-            if let Some(dev) = route.dev {
+            let dev = route.dev.or_else(|| link_covering(desired, route.via?));
+            index.route_devs.push(dev);
+            if let Some(dev) = dev {
                 index.touched_by_link.entry(dev).or_default().push(subject);
             }
             let slot = slot_of(route.to, route.table, route.metric);
@@ -66,6 +68,11 @@ impl DesiredIndex {
     /// The position of the declared link of that name.
     pub(crate) fn link(&self, name: LinkName) -> Option<u32> {
         self.links.get(&name).copied()
+    }
+
+    /// The link that a declared route leaves through, as far as the document tells.
+    pub(crate) fn route_dev(&self, position: u32) -> Option<LinkName> {
+        self.route_devs.get(position as usize).copied().flatten()
     }
 
     /// How many links stand between that one and the ground.
@@ -85,19 +92,30 @@ impl DesiredIndex {
 
     /// How many things can be compared.
     pub(crate) fn subjects_len(&self) -> usize {
-        2 * self.depths.len() + self.routes as usize
+        2 * self.depths.len() + self.route_devs.len()
     }
 
     /// Everything that can be compared.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject> + use<> {
         let links = 0..count(self.depths.len());
-        let routes = 0..self.routes;
+        let routes = 0..count(self.route_devs.len());
         links
             .clone()
             .map(Subject::Link)
             .chain(links.map(Subject::Addresses))
             .chain(routes.map(Subject::Route))
     }
+}
+
+/// The declared link whose addresses cover a gateway.
+fn link_covering(desired: &Desired, gateway: IpAddr) -> Option<LinkName> {
+    let covers = |link: &&DesiredLink| {
+        link.addresses
+            .iter()
+            .flatten()
+            .any(|prefix| prefix.contains(gateway))
+    };
+    desired.links.iter().find(covers).map(|link| link.name)
 }
 
 /// The slot of a declared route; documents know no TOS.

@@ -38,6 +38,8 @@ pub struct Step {
     pub also_removes: Vec<ObjectId>,
     pub(crate) subject: Subject,
     pub(crate) rank: Rank,
+    /// A link that must exist by then, beside those that the change names.
+    pub(crate) needs: Option<LinkName>,
 }
 
 /// Where a step comes in the order of a plan.

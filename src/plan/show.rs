@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Difference, Step};
+use super::{Blocked, Difference, Step};
 use crate::model::change::Op;
 use crate::model::kind::{Key, Value};
 use crate::model::route::protocol_name;
@@ -121,5 +121,12 @@ impl fmt::Display for Step {
             separator = ", ";
         }
         Ok(())
+    }
+}
+
+/// `link mv0: waiting for link eth0, which does not exist`.
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.object, self.reason)
     }
 }

@@ -156,30 +156,14 @@ impl Reconcile {
                 }
             }
             Object::Address(address) => {
-                let Some(link) = network.name_of(address.key.index) else {
-                    return;
-                };
-                self.notice(ObjectId::Address {
-                    link,
-                    prefix: address.key.prefix,
-                });
-                if let Some(position) = self.index.link(link) {
-                    self.mark(Subject::Addresses(position), noticed);
-                }
+                self.touch_address(address.key, noticed, network);
                 if enables {
                     self.release(noticed);
                 }
             }
             Object::Route(route) => {
-                let slot = route.key.slot;
-                let routes = self.index.routes_in(slot);
-                for subject in routes
-                    .iter()
-                    .map(|&at| Subject::Route(at))
-                    .collect::<Vec<_>>()
-                {
-                    self.notice_route(subject);
-                    self.mark(subject, noticed);
+                for position in self.index.routes_in(route.key.slot).to_vec() {
+                    self.mark(Subject::Route(position), noticed);
                 }
                 if enables {
                     self.release(noticed);
@@ -194,54 +178,18 @@ impl Reconcile {
             .bindings
             .position(key.index)
             .or_else(|| self.index.link(network.name_of(key.index)?));
-        let Some(position) = position else { return };
-        let Some(link) = self
-            .desired
-            .links
-            .get(position as usize)
-            .map(|link| link.name)
-        else {
-            return;
-        };
-        self.notice(ObjectId::Address {
-            link,
-            prefix: key.prefix,
-        });
-        self.mark(Subject::Addresses(position), noticed);
+        if let Some(position) = position {
+            self.mark(Subject::Addresses(position), noticed);
+        }
     }
 
     fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {
-        self.notice(ObjectId::Link(name));
         for subject in self.index.touched_by_link(name).to_vec() {
             self.mark(subject, noticed);
         }
         if enables {
             self.release(noticed);
         }
-    }
-
-    fn notice(&mut self, object: ObjectId) {
-        if let Some(track) = self.tracks.get_mut(&object) {
-            track.noticed();
-        }
-    }
-
-    fn notice_route(&mut self, subject: Subject) {
-        let Subject::Route(position) = subject else {
-            return;
-        };
-        let Some(route) = self.desired.routes.get(position as usize) else {
-            return;
-        };
-        let (to, via, dev) = (route.to, route.via, route.dev);
-        let (metric, table) = (route.metric, route.table);
-        self.notice(ObjectId::Route {
-            to,
-            via,
-            dev,
-            metric,
-            table,
-        });
     }
 
     fn mark(&mut self, subject: Subject, noticed: Noticed) {
@@ -327,7 +275,7 @@ impl Reconcile {
                     .push_back(Report::Attempted(Box::new(attempt(Outcome::Unknown, None))));
             }
             _ => {
-                track.succeeded(now);
+                track.succeeded();
                 self.failed_at.remove(&object);
                 self.progress += 1;
                 self.reports
@@ -475,7 +423,10 @@ impl Reconcile {
     fn admit(&mut self, now: Instant, step: Step, noticed: Noticed, network: &Network) {
         let object = step.change.object();
         let is_revert = self.clean.contains(&step.subject);
-        if !names_resolve(&step.change, network) {
+        let is_there = step
+            .needs
+            .is_none_or(|needs| network.index_of(needs).is_some());
+        if !is_there || !names_resolve(&step.change, network) {
             // The link that it names is made in this round, and touches it when it comes.
             self.unresolved.insert(step.subject, noticed);
             return;
@@ -492,7 +443,7 @@ impl Reconcile {
                 self.later.insert((at, subject));
                 return;
             }
-            if track.was_without_effect(now) {
+            if track.is_in_vain() {
                 let retry_in = track.failed(now);
                 self.failed_at.insert(object, self.progress);
                 if self.mode == Mode::Keep {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    QUIET_RESET, RETRY_DELAY_MAX, RETRY_DELAY_MIN, REVERT_WINDOW, REVERTS_AT_ONCE_MAX, SETTLE_DELAY,
+    IN_VAIN_MAX, IN_VAIN_WINDOW, QUIET_RESET, RETRY_DELAY_MAX, RETRY_DELAY_MIN, REVERT_WINDOW,
+    REVERTS_AT_ONCE_MAX,
 };
 
 /// What is remembered of an object that had to be changed.
@@ -16,6 +17,8 @@ pub(super) struct Track {
     last_attempt: Option<Instant>,
     gate: Gate,
     pub(super) failures: u32,
+    /// How many acknowledged changes in a row have left it different.
+    in_vain: u32,
 }
 
 /// Whether the object may be changed now.
@@ -23,8 +26,6 @@ pub(super) struct Track {
 enum Gate {
     #[default]
     Open,
-    /// Acknowledged; until then, or its notification, a difference may be what is not read yet.
-    Settling(Instant),
     /// Failed or fought over: not before then.
     Waiting(Instant),
 }
@@ -42,15 +43,8 @@ impl Track {
     /// When the object may be changed, if not now.
     pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
         match self.gate {
-            Gate::Settling(until) | Gate::Waiting(until) if until > now => Some(until),
+            Gate::Waiting(until) if until > now => Some(until),
             _ => None,
-        }
-    }
-
-    /// News of the object came: what is known of it is what is.
-    pub(super) fn noticed(&mut self) {
-        if matches!(self.gate, Gate::Settling(_)) {
-            self.gate = Gate::Open;
         }
     }
 
@@ -91,6 +85,12 @@ impl Track {
 
     /// A change is sent.
     pub(super) fn sent(&mut self, now: Instant, is_revert: bool) {
+        let is_new = self
+            .last_attempt
+            .is_none_or(|last| now - last >= IN_VAIN_WINDOW);
+        if is_revert || is_new {
+            self.in_vain = 0;
+        }
         self.last_attempt = Some(now);
         if is_revert {
             self.reverts.rotate_left(1);
@@ -99,17 +99,18 @@ impl Track {
     }
 
     /// The kernel took it.
-    pub(super) fn succeeded(&mut self, now: Instant) {
+    pub(super) fn succeeded(&mut self) {
         if self.failures > 0 {
             self.failures = 0;
             self.delay = None;
         }
-        self.gate = Gate::Settling(now + SETTLE_DELAY);
+        self.in_vain += 1;
     }
 
     /// It was refused or had no effect; returns when to try again.
     pub(super) fn failed(&mut self, now: Instant) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        self.in_vain = 0;
         let delay = self.next_delay();
         self.gate = Gate::Waiting(now + delay);
         delay
@@ -123,13 +124,9 @@ impl Track {
                 .is_none_or(|last| now - last >= QUIET_RESET)
     }
 
-    /// Whether the settling time has just passed without the effect showing. Much later, a
-    /// difference is a new one.
-    pub(super) fn was_without_effect(&self, now: Instant) -> bool {
-        let Gate::Settling(until) = self.gate else {
-            return false;
-        };
-        until <= now && now - until < 10 * SETTLE_DELAY
+    /// Whether the kernel keeps acknowledging a change that the object does not show.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.in_vain >= IN_VAIN_MAX
     }
 
     fn next_delay(&mut self) -> Duration {
@@ -153,8 +150,7 @@ mod tests {
         for _ in 0..REVERTS_AT_ONCE_MAX {
             assert_eq!(track.revert(now), Verdict::Now);
             track.sent(now, true);
-            track.succeeded(now);
-            track.noticed();
+            track.succeeded();
             now += Duration::from_millis(1);
         }
         let mut expected = RETRY_DELAY_MIN;
@@ -168,8 +164,7 @@ mod tests {
             assert_eq!(track.not_before(now), None);
             assert_eq!(track.revert(now), Verdict::Now);
             track.sent(now, true);
-            track.succeeded(now);
-            track.noticed();
+            track.succeeded();
             expected = (expected * 2).min(RETRY_DELAY_MAX);
         }
         assert_eq!(expected, RETRY_DELAY_MAX);
@@ -184,8 +179,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(track.revert(now), Verdict::Now);
             track.sent(now, true);
-            track.succeeded(now);
-            track.noticed();
+            track.succeeded();
             now += REVERT_WINDOW / 4;
         }
     }

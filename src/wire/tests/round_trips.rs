@@ -202,7 +202,8 @@ proptest! {
             _ => Change::DeleteRoute(change),
         });
         let (flags, _) = parsed(&bytes);
-        let mode = [NLM_F_CREATE | NLM_F_EXCL, NLM_F_CREATE | NLM_F_REPLACE, 0][what];
+        let create = if change.to.is_ipv4() { NLM_F_EXCL } else { NLM_F_APPEND };
+        let mode = [NLM_F_CREATE | create, NLM_F_CREATE | NLM_F_REPLACE, 0][what];
         prop_assert_eq!(flags, NLM_F_REQUEST | mode);
         let decoded = decode_all(&bytes);
         let [Decoded::Route { route, deleted }] = &decoded[..] else {
