@@ -1,5 +1,7 @@
 //! Changes the network: makes it as declared, once.
 
+use std::time::Instant;
+
 use crate::desired::Desired;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
@@ -83,25 +85,34 @@ impl Applier {
         loop {
             let now = self.engine.now();
             let is_done = self.engine.host_mut().is_done(now);
-            while let Some(told) = self.engine.host_mut().poll_report() {
-                if let Report::Attempted(attempt) = told {
-                    report.attempts.push(*attempt);
-                }
-            }
+            self.collect(&mut report.attempts);
             if is_done {
                 break;
             }
-            // With nothing in flight no completion would end a wait: the next turn is for
-            // planning, or for what is to be tried again at a time.
-            let host = self.engine.host();
-            let deadline = (!host.is_busy()).then(|| host.poll_timeout().unwrap_or(now));
-            if self.engine.turn(deadline)? == Turn::Cancelled {
+            if self.work(now)? == Turn::Cancelled {
                 self.conclude(desired, &mut report);
                 return Err(ApplyError::Cancelled(Box::new(report)));
             }
         }
         self.conclude(desired, &mut report);
         Ok(report)
+    }
+
+    /// Sends the steps of a plan once, in their order, and tells the kernel's answer to each.
+    /// Nothing is repeated, verified or kept.
+    pub fn send(&mut self, plan: &Plan) -> Result<Vec<Attempt>, ApplyError> {
+        self.sync()?;
+        let now = self.engine.now();
+        self.engine.host_mut().set_steps(now, &plan.steps);
+        let mut report = ApplyReport::default();
+        while !self.engine.host().is_settled() {
+            let now = self.engine.now();
+            if self.work(now)? == Turn::Cancelled {
+                return Err(ApplyError::Cancelled(Box::new(report)));
+            }
+            self.collect(&mut report.attempts);
+        }
+        Ok(report.attempts)
     }
 
     /// The network as it was last read.
@@ -117,6 +128,23 @@ impl Applier {
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.engine.host().counters()
+    }
+
+    /// One turn of an apply.
+    fn work(&mut self, now: Instant) -> Result<Turn, EngineError> {
+        // With nothing in flight no completion would end a wait: the next turn is for planning,
+        // or for what is to be tried again at a time.
+        let host = self.engine.host();
+        let deadline = (!host.is_busy()).then(|| host.poll_timeout().unwrap_or(now));
+        self.engine.turn(deadline)
+    }
+
+    fn collect(&mut self, attempts: &mut Vec<Attempt>) {
+        while let Some(told) = self.engine.host_mut().poll_report() {
+            if let Report::Attempted(attempt) = told {
+                attempts.push(*attempt);
+            }
+        }
     }
 
     fn conclude(&self, desired: &Desired, report: &mut ApplyReport) {

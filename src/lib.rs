@@ -35,6 +35,9 @@
 //! engine and its few dependencies.
 
 mod applier;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod desired;
 mod engine;
 mod host;
@@ -53,5 +56,5 @@ pub use self::desired::Desired;
 pub use self::engine::{Canceller, EngineError};
 pub use self::host::Counters;
 pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
-pub use self::ring::{Counters as RingCounters, RingError};
+pub use self::ring::{Counters as RingCounters, NamespaceError, RingError};
 pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder};

@@ -250,7 +250,8 @@ impl Engine {
     }
 
     fn wait(&self, now: Instant, deadline: Option<Instant>, is_draining: bool) -> Wait {
-        if is_draining {
+        // What was decided just now is told before the next wait.
+        if is_draining || self.host.has_reports() {
             return Wait::None;
         }
         let until = [deadline, self.host.poll_timeout()]

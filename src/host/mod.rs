@@ -15,6 +15,7 @@ pub(crate) use self::mirror::Table;
 use crate::desired::Desired;
 use crate::model::network::Network;
 use crate::model::object::Event;
+use crate::plan::Step;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};
 use crate::session::{DumpStep, Dumps, Requests, Sequence};
 use crate::wire::decode::{Decoded, decode};
@@ -120,6 +121,18 @@ impl Host {
         self.verified = None;
     }
 
+    /// Sends these steps once, in their order, in place of what was to be reached before.
+    pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
+        self.requests = Requests::default();
+        self.reconcile = Some(Reconcile::with_steps(now, steps));
+    }
+
+    /// Whether everything that was to be sent has been, and was answered.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_settled = |reconcile: &Reconcile| reconcile.is_settled();
+        self.synced && !self.is_busy() && self.reconcile.as_ref().is_none_or(is_settled)
+    }
+
     /// A datagram that came by one of the sockets; `sender` is its port id, 0 for the kernel.
     pub(crate) fn handle_datagram(
         &mut self,
@@ -163,7 +176,9 @@ impl Host {
         self.dumps.handle_lost();
         self.mirror
             .lost(dropped, &mut |event| self.fresh.push(event));
-        self.reports.push_back(Report::Resync { dropped });
+        if self.reconcile.is_some() {
+            self.reports.push_back(Report::Resync { dropped });
+        }
     }
 
     /// Replies did not fit the socket of requests.
@@ -286,8 +301,7 @@ impl Host {
     /// In mode `Once`: whether all is done that can be, and verified by a whole reading after
     /// the last change. Starts that reading where it is due.
     pub(crate) fn is_done(&mut self, now: Instant) -> bool {
-        let is_settled = self.reconcile.as_ref().is_none_or(Reconcile::is_settled);
-        if !self.synced || !is_settled || self.is_busy() {
+        if !self.is_settled() {
             return false;
         }
         if self.counters.changes == self.verified.unwrap_or(0) {
@@ -319,11 +333,6 @@ impl Host {
         self.mirror.network()
     }
 
-    /// The declared state that is kept, if any.
-    pub(crate) fn desired(&self) -> Option<&Desired> {
-        self.reconcile.as_ref().map(Reconcile::desired)
-    }
-
     /// Moves the events since the last call to the end of `batch`.
     pub(crate) fn poll_events(&mut self, batch: &mut Vec<Event>) {
         batch.append(&mut self.events);
@@ -332,6 +341,11 @@ impl Host {
     /// What the reconciler tells, oldest first.
     pub(crate) fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// Whether there is something to tell.
+    pub(crate) fn has_reports(&self) -> bool {
+        !self.reports.is_empty()
     }
 
     /// Whether the tables could not be read, and why.

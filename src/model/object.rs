@@ -124,7 +124,6 @@ impl fmt::Display for ObjectId {
             } => {
                 match to.len {
                     0 if to.is_ipv4() => f.write_str("route default")?,
-                    0 => f.write_str("route -6 default")?,
                     _ => write!(f, "route {to}")?,
                 }
                 via.iter().try_for_each(|via| write!(f, " via {via}"))?;

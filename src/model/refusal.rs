@@ -35,10 +35,10 @@ impl fmt::Display for Refusal {
             ..
         } = self;
         write!(f, "cannot {} {object}: ", op.name())?;
-        if let Some(message) = message {
-            write!(f, "{message} ")?;
+        match message {
+            Some(message) => write!(f, "{message} ({})", Errno(*errno))?,
+            None => write!(f, "{}", Errno(*errno))?,
         }
-        write!(f, "({})", Errno(*errno))?;
         remedy(*errno).map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
     }
 }

@@ -106,6 +106,17 @@ impl Reconcile {
         }
     }
 
+    /// Sends these steps once, in their order, and plans nothing by itself.
+    pub(crate) fn with_steps(now: Instant, steps: &[Step]) -> Self {
+        let noticed = Noticed { at: now, sender: 0 };
+        let pending = |step: &Step| Pending { step: step.clone(), noticed, is_revert: false };
+        Self {
+            round: steps.iter().map(pending).collect(),
+            rounds: APPLY_ROUNDS_MAX,
+            ..Self::new(Mode::Once, Desired::default())
+        }
+    }
+
     /// The mirror is whole (again): everything is to be looked at.
     pub(crate) fn handle_synced(&mut self, now: Instant) {
         for subject in self.index.subjects() {
@@ -234,11 +245,6 @@ impl Reconcile {
         Some(&pending.step)
     }
 
-    /// Whether steps wait to be sent.
-    pub(crate) fn has_unsent_steps(&self) -> bool {
-        self.in_flight < self.round.len()
-    }
-
     /// Puts the last step that [`poll_step`](Self::poll_step) gave back: it did not fit.
     pub(crate) fn unsend(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -263,7 +269,11 @@ impl Reconcile {
             retry_in,
         };
         match outcome {
-            Outcome::Refused(refusal) if !is_already_true(&pending.step.change, &refusal) => {
+            Outcome::Refused(refusal) if is_moot(&pending.step.change, refusal.errno) => {
+                track.succeeded();
+                self.failed_at.remove(&object);
+            }
+            Outcome::Refused(refusal) => {
                 let retry_in = track.failed(now);
                 self.failed_at.insert(object, self.progress);
                 let retry_in = (self.mode == Mode::Keep).then_some(retry_in);
@@ -309,10 +319,6 @@ impl Reconcile {
         self.is_settled()
             && self.blocked.is_empty()
             && self.clean.len() == self.index.subjects_len()
-    }
-
-    pub(crate) fn desired(&self) -> &Desired {
-        &self.desired
     }
 
     /// Compares what is dirty and makes a round of what may be sent now.
@@ -497,16 +503,15 @@ fn is_up(object: &Object) -> bool {
     matches!(object, Object::Link(link) if link.is_up())
 }
 
-/// Whether a refusal says that the wish is fulfilled: KERNEL, "error numbers of an already true
-/// wish". What is really there is seen when the object is compared again.
-fn is_already_true(change: &Change, refusal: &Refusal) -> bool {
+/// Whether a refusal says that the wish is fulfilled (KERNEL, "error numbers of an already true
+/// wish"), or that the link of the step is gone, whose news is on its way. Either way what is
+/// really there is seen when the object is compared again.
+fn is_moot(change: &Change, errno: i32) -> bool {
     match change {
-        Change::PutAddress { .. } | Change::CreateRoute(_) => refusal.errno == libc::EEXIST,
-        Change::DeleteAddress { .. } => {
-            matches!(refusal.errno, libc::EADDRNOTAVAIL | libc::ENODEV)
-        }
-        Change::DeleteRoute(_) => refusal.errno == libc::ESRCH,
-        Change::DeleteLink(_) => refusal.errno == libc::ENODEV,
+        _ if errno == libc::ENODEV => true,
+        Change::PutAddress { .. } | Change::CreateRoute(_) => errno == libc::EEXIST,
+        Change::DeleteAddress { .. } => errno == libc::EADDRNOTAVAIL,
+        Change::DeleteRoute(_) => errno == libc::ESRCH,
         _ => false,
     }
 }

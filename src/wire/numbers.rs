@@ -12,7 +12,7 @@ pub(crate) mod flags {
     pub(crate) use netlink_packet_core::NLM_F_REPLACE;
     // Of the messages of a dump.
     pub(crate) use netlink_packet_core::{
-        NLM_F_DUMP_FILTERED, NLM_F_DUMP_INTR, NLM_F_MULTIPART as NLM_F_MULTI,
+        NLM_F_DUMP_INTR, NLM_F_MULTIPART as NLM_F_MULTI,
     };
     // Of NLMSG_ERROR.
     pub(crate) use netlink_packet_core::{NLM_F_ACK_TLVS, NLM_F_CAPPED};
