@@ -1,0 +1,400 @@
+//! The ring as its user sees it: queue, enter, reap.
+
+use std::cell::OnceCell;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use io_uring::types::{CancelBuilder, Fd};
+use io_uring::{opcode, squeue};
+
+use super::bell::{Bell, DoorbellHandle, Waker};
+use super::buffers::Buffers;
+use super::error::RingError;
+use super::limits::{
+    COLLECT_BUFFERS_DIVISOR, DROP_WAIT, DROP_WAITS_MAX, OVERFLOW_FETCHES_PER_REAP_MAX, SOCKETS_MAX,
+};
+use super::queue::Queue;
+use super::reaping::{KnownDoorbell, State};
+use super::sends::Sends;
+use super::socket::{Receive, Socket};
+use super::token::Token;
+use super::{BufferGroup, Completion, Config, Counters, SocketConfig, SocketId, Wait};
+
+const EVENTS: u16 = 0;
+const REPLIES: u16 = 1;
+
+/// An io_uring with netlink sockets on it. It belongs to the thread that opened it, as the kernel
+/// demands of a ring with a single issuer.
+pub(crate) struct Ring {
+    /// First, so that it is closed before the memory that it knows is freed.
+    queue: Queue,
+    state: State,
+    collect_count: u32,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Ring {
+    /// Sets an io_uring up with its buffers; the calling thread is the one that may use it.
+    pub(crate) fn open(config: &Config) -> Result<Ring, RingError> {
+        let queue = Queue::open(config)?;
+        let events = Buffers::register(
+            &queue.uring,
+            EVENTS,
+            config.event_buffers,
+            config.event_buffer_bytes,
+        )?;
+        let replies = Buffers::register(
+            &queue.uring,
+            REPLIES,
+            config.reply_buffers,
+            config.reply_buffer_bytes,
+        )?;
+        // SAFETY: `msghdr` is a plain C structure, for which all zero is a value.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+        let collect_count = u32::from(events.count()) / COLLECT_BUFFERS_DIVISOR;
+        let deferred = queue.deferred;
+        Ok(Ring {
+            queue,
+            state: State {
+                sockets: Vec::new(),
+                events,
+                replies,
+                sends: Sends::default(),
+                receive_header: Box::into_raw(Box::new(header)),
+                bell: OnceCell::new(),
+                doorbells: Vec::new(),
+                rearm: Vec::new(),
+                cancel_again: Vec::new(),
+                counters: Counters::default(),
+                deferred,
+            },
+            collect_count,
+            not_send: PhantomData,
+        })
+    }
+
+    /// Opens a socket in the calling thread's network namespace. It receives once armed.
+    pub(crate) fn open_socket(&mut self, config: &SocketConfig<'_>) -> Result<SocketId, RingError> {
+        let sockets = &mut self.state.sockets;
+        let free = sockets
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(sockets.len());
+        let limit = SOCKETS_MAX;
+        let index = match u16::try_from(free) {
+            Ok(index) if free < limit => index,
+            _ => return Err(RingError::TooManySockets { limit }),
+        };
+        let socket = Some(Socket::open(config)?);
+        match sockets.get_mut(free) {
+            Some(slot) => *slot = socket,
+            None => sockets.push(socket),
+        }
+        self.state.counters.sockets += 1;
+        Ok(SocketId(index))
+    }
+
+    /// Ends the socket: its receive is cancelled, what is in flight is reaped by the turns that
+    /// follow, and then its descriptor is closed. Nothing but its `Sent`s is heard of it again.
+    pub(crate) fn close_socket(&mut self, id: SocketId) {
+        self.disarm(id);
+        if let Some(socket) = self.socket_mut(id) {
+            socket.closing = true;
+            self.state.remove_if_closed(id.0);
+        }
+    }
+
+    /// The socket's own port id, or 0 for one that is closed.
+    pub(crate) fn port(&self, id: SocketId) -> u32 {
+        self.socket(id).map_or(0, |socket| socket.port)
+    }
+
+    /// What SO_RCVBUF reads: the bytes that may wait in the socket, the kernel's overhead included.
+    pub(crate) fn receive_buffer_bytes(&self, id: SocketId) -> usize {
+        self.socket(id)
+            .map_or(0, |socket| socket.receive_buffer_bytes)
+    }
+
+    /// What SO_SNDBUF reads: a larger send is refused (EMSGSIZE).
+    pub(crate) fn send_buffer_bytes(&self, id: SocketId) -> usize {
+        self.socket(id).map_or(0, |socket| socket.send_buffer_bytes)
+    }
+
+    /// Queues a receive that goes on until it is disarmed. Nothing happens if it is armed; if it
+    /// is being disarmed, it is armed again right after its `Cancelled`.
+    pub(crate) fn arm(&mut self, id: SocketId) {
+        let Some(socket) = self.socket_mut(id) else {
+            return;
+        };
+        match socket.receive {
+            Receive::Armed => {}
+            Receive::Disarming { .. } => socket.receive = Receive::Disarming { again: true },
+            Receive::Idle => self.start_receive(id.0),
+        }
+    }
+
+    /// Queues the cancel of the receive. True when a `Cancelled` will come for it; false when
+    /// nothing was armed.
+    pub(crate) fn disarm(&mut self, id: SocketId) -> bool {
+        let Some(socket) = self.socket_mut(id) else {
+            return false;
+        };
+        match socket.receive {
+            Receive::Idle => false,
+            Receive::Disarming { .. } => {
+                socket.receive = Receive::Disarming { again: false };
+                true
+            }
+            Receive::Armed => {
+                socket.receive = Receive::Disarming { again: false };
+                self.cancel_receive(id.0);
+                true
+            }
+        }
+    }
+
+    /// Is a receive in flight, or queued, and not being disarmed?
+    pub(crate) fn is_armed(&self, id: SocketId) -> bool {
+        self.socket(id)
+            .is_some_and(|socket| socket.receive == Receive::Armed)
+    }
+
+    /// Queues a datagram to the kernel. The ring owns the buffer until the `Sent` with this token
+    /// hands it back; for a closed socket that is never, and the buffer is dropped.
+    pub(crate) fn send(&mut self, id: SocketId, buffer: BytesMut, token: u64) {
+        let Some(socket) = self.socket_mut(id) else {
+            return;
+        };
+        socket.sends_in_flight += 1;
+        let fd = Fd(socket.fd.as_raw_fd());
+        let (slot, header) = self.state.sends.begin(id.0, buffer, token);
+        let entry = opcode::SendMsg::new(fd, header)
+            .build()
+            .user_data(Token::Send { slot }.encode());
+        // SAFETY: the slot keeps the header, the address and the bytes until this completion is
+        // reaped (or for ever); the descriptor stays open while a send is in flight.
+        unsafe { self.queue.push(entry) };
+    }
+
+    /// Queues the ring of a doorbell, which goes out with the next enter. Nothing comes back.
+    pub(crate) fn ring_doorbell(&mut self, handle: &DoorbellHandle) {
+        let Some(entry) = handle.entry() else {
+            return;
+        };
+        let Some(slot) = self.hold(handle) else {
+            handle.retry();
+            return;
+        };
+        let entry = entry
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(Token::Doorbell { slot }.encode());
+        // SAFETY: the message carries no pointer, and its descriptor is held until submitted.
+        unsafe { self.queue.push(entry) };
+    }
+
+    /// One `io_uring_enter`: submits what is queued, and waits.
+    ///
+    /// Returns early, with success, for a signal, and when the kernel is short of memory for the
+    /// moment.
+    pub(crate) fn enter(&mut self, wait: Wait) -> Result<(), RingError> {
+        self.queue.enter(&wait, self.collect_count)?;
+        if !self.state.doorbells.is_empty() && self.queue.is_flushed() {
+            for known in &mut self.state.doorbells {
+                known.held = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out what the kernel has done, in its order, without a system call (but for rare
+    /// recoveries). Buffers go back to the kernel, and receives that ended without a reason to
+    /// stop are armed again.
+    pub(crate) fn reap(&mut self, mut handle: impl FnMut(Completion<'_>)) {
+        for _ in 0..=OVERFLOW_FETCHES_PER_REAP_MAX {
+            for completion in self.queue.uring.completion() {
+                self.state.complete(&completion, &mut handle);
+            }
+            // A failure shows again in the next enter, which reports it.
+            if !self.queue.has_overflow() || self.queue.fetch_overflow().is_err() {
+                break;
+            }
+        }
+        self.state.publish_buffers();
+        while let Some(index) = self.state.rearm.pop() {
+            self.start_receive(index);
+        }
+        while let Some(index) = self.state.cancel_again.pop() {
+            self.cancel_receive(index);
+        }
+    }
+
+    /// Has everything been read that was sent to this socket so far, and reaped? One getsockopt;
+    /// asked after a `Lost`, and true only then means that the socket takes messages again.
+    pub(crate) fn is_drained(&mut self, id: SocketId) -> bool {
+        let reaped = self.queue.uring.completion().is_empty() && !self.queue.has_overflow();
+        let empty = self
+            .socket(id)
+            .and_then(|socket| socket.memory().ok())
+            .is_none_or(|memory| memory.queued_bytes == 0);
+        // The queue is looked at again last: a datagram leaves the socket before its completion
+        // shows.
+        empty && reaped && self.queue.uring.completion().is_empty()
+    }
+
+    /// A handle with which any thread ends this ring's current or next wait.
+    pub(crate) fn waker(&self) -> Result<Waker, RingError> {
+        if let Some(bell) = self.state.bell.get() {
+            return Ok(Waker(Arc::clone(bell)));
+        }
+        let bell = Bell::new(self.queue.uring.as_raw_fd())?;
+        Ok(Waker(Arc::clone(
+            self.state.bell.get_or_init(|| Arc::new(bell)),
+        )))
+    }
+
+    /// What the ring has done and holds.
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            enters: self.queue.enters,
+            sends_in_flight: self.state.sends.in_flight(),
+            free_event_buffers: self.state.events.free(),
+            free_reply_buffers: self.state.replies.free(),
+            ..self.state.counters
+        }
+    }
+
+    /// Does the kernel know collecting waits?
+    pub(crate) fn can_collect(&self) -> bool {
+        self.queue.has_collect()
+    }
+
+    /// The ring's descriptor, to be waited for by epoll where the ring was opened `pollable`.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the io_uring owns the descriptor and lives as long as the borrow of `self`.
+        unsafe { BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }
+    }
+
+    fn start_receive(&mut self, index: u16) {
+        let Some(Some(socket)) = self.state.sockets.get_mut(usize::from(index)) else {
+            return;
+        };
+        socket.generation = socket.generation.wrapping_add(1);
+        socket.receive = Receive::Armed;
+        let token = Token::Receive {
+            socket: index,
+            generation: socket.generation,
+        };
+        let group = match socket.buffers {
+            BufferGroup::Events => self.state.events.id(),
+            BufferGroup::Replies => self.state.replies.id(),
+        };
+        let fd = Fd(socket.fd.as_raw_fd());
+        let entry = opcode::RecvMsgMulti::new(fd, self.state.receive_header, group)
+            .build()
+            .user_data(token.encode());
+        self.state.counters.receives_armed += 1;
+        self.state.counters.receives_in_flight += 1;
+        // SAFETY: the header and the buffers live until the ring's last completion (or for ever);
+        // the descriptor stays open while the receive is in flight.
+        unsafe { self.queue.push(entry) };
+    }
+
+    fn cancel_receive(&mut self, index: u16) {
+        let Some(Some(socket)) = self.state.sockets.get(usize::from(index)) else {
+            return;
+        };
+        let generation = socket.generation;
+        let target = Token::Receive {
+            socket: index,
+            generation,
+        };
+        // Silent when it hits: the receive's own -ECANCELED tells.
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(target.encode()))
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(
+                Token::Cancel {
+                    socket: index,
+                    generation,
+                }
+                .encode(),
+            );
+        // SAFETY: a cancel carries no pointer.
+        unsafe { self.queue.push(entry) };
+    }
+
+    /// Notes a doorbell whose message is about to be queued; none when there are too many.
+    fn hold(&mut self, handle: &DoorbellHandle) -> Option<u16> {
+        let bell = Arc::downgrade(&handle.shared);
+        let doorbells = &mut self.state.doorbells;
+        let found = doorbells
+            .iter()
+            .position(|known| known.bell.ptr_eq(&bell))
+            .or_else(|| {
+                doorbells
+                    .iter()
+                    .position(|known| known.bell.strong_count() == 0)
+            });
+        let slot = u16::try_from(found.unwrap_or(doorbells.len())).ok()?;
+        let known = KnownDoorbell {
+            bell,
+            held: Some(handle.clone()),
+        };
+        match found {
+            Some(found) => doorbells[found] = known,
+            None => doorbells.push(known),
+        }
+        Some(slot)
+    }
+
+    fn socket(&self, id: SocketId) -> Option<&Socket> {
+        self.state
+            .sockets
+            .get(usize::from(id.0))?
+            .as_ref()
+            .filter(|socket| !socket.closing)
+    }
+
+    fn socket_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
+        self.state
+            .sockets
+            .get_mut(usize::from(id.0))?
+            .as_mut()
+            .filter(|socket| !socket.closing)
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if let Some(bell) = self.state.bell.get() {
+            bell.close();
+        }
+        for index in 0..self.state.sockets.len() {
+            self.close_socket(SocketId(index as u16));
+        }
+        for _ in 0..DROP_WAITS_MAX {
+            if self.state.in_flight() == 0 {
+                return;
+            }
+            let wait = Wait::One {
+                timeout: Some(DROP_WAIT),
+                collect: None,
+            };
+            if self.enter(wait).is_err() {
+                break;
+            }
+            self.reap(|_| ());
+        }
+        if self.state.in_flight() != 0 {
+            // Freed memory that the kernel still writes to would be far worse than lost memory.
+            tracing::error!(
+                operations = self.state.in_flight(),
+                "io_uring did not end what was cancelled; its memory is leaked"
+            );
+            self.state.leak();
+        }
+    }
+}
