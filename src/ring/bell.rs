@@ -164,7 +164,7 @@ struct Target {
 
 enum Means {
     Register,
-    Ring(IoUring),
+    Ring(Box<IoUring>),
 }
 
 impl Bell {
@@ -173,7 +173,7 @@ impl Bell {
         // To no descriptor at all: a kernel that has the call complains about that.
         let means = match send_by_register(&message(-1)) {
             Err(libc::EBADF) => Means::Register,
-            _ => Means::Ring(small_ring()?),
+            _ => Means::Ring(Box::new(small_ring()?)),
         };
         Ok(Bell::with_means(fd, means))
     }
@@ -321,7 +321,10 @@ mod tests {
     #[test]
     fn an_old_kernels_means_rings_too() {
         let ring = small_ring().unwrap();
-        let bell = Bell::with_means(ring.as_raw_fd(), Means::Ring(small_ring().unwrap()));
+        let bell = Bell::with_means(
+            ring.as_raw_fd(),
+            Means::Ring(Box::new(small_ring().unwrap())),
+        );
         for _ in 0..1000 {
             assert!(bell.ring());
             ring.submit_and_wait(1).unwrap();

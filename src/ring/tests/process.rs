@@ -1,5 +1,5 @@
-//! Namespaces. A sandbox must come before any second thread, and the test harness always has one:
-//! so these start this program again, and do their work before its `main`.
+//! What needs a process of its own. A sandbox must come before any second thread, and the test
+//! harness always has one: so these start this program again, and do their work before its `main`.
 
 use super::super::namespace::{enter_sandbox, has_net_admin};
 use super::super::probe::probe;
@@ -52,6 +52,13 @@ fn a_sandbox_after_a_second_thread_is_refused_to_root_too() {
     }
 }
 
+#[test]
+fn cancels_and_rings_leave_no_descriptor() {
+    if let Some(output) = rerun("descriptors", &[]) {
+        assert!(output.contains("descriptors: as before"), "{output}");
+    }
+}
+
 const NOBODY: &[&str] = &[
     "setpriv",
     "--reuid=65534",
@@ -84,6 +91,26 @@ extern "C" fn child() {
             let probe = probe();
             assert!(probe.is_usable(), "{probe:?}");
             println!("sandbox: done");
+        }
+        "descriptors" => {
+            let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+            let before = count();
+            for _ in 0..100 {
+                let mut ring = open(&config());
+                let _waker = ring.waker().unwrap();
+                let socket = events(&mut ring, &[RTNLGRP_LINK], 1 << 16);
+                let opened = count();
+                for _ in 0..10 {
+                    ring.arm(socket);
+                    ring.disarm(socket);
+                    turn_until(&mut ring, |c| matches!(c, Completion::Cancelled(_)));
+                }
+                assert_eq!(count(), opened);
+                ring.arm(socket);
+                ring.enter(Wait::None).unwrap();
+            }
+            assert_eq!(count(), before);
+            println!("descriptors: as before");
         }
         "late" => thread::scope(|scope| {
             let error = scope.spawn(enter_sandbox).join().unwrap().unwrap_err();
