@@ -44,17 +44,7 @@ mod host;
 mod keeper;
 mod limits;
 pub mod model;
-pub mod plan;
-pub mod reconcile;
+#[allow(dead_code)]
 mod ring;
-mod session;
-mod watcher;
-mod wire;
 
-pub use self::applier::{Applier, ApplierBuilder, ApplyError, ApplyReport};
-pub use self::desired::Desired;
-pub use self::engine::{Canceller, EngineError};
-pub use self::host::Counters;
-pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
-pub use self::ring::{Counters as RingCounters, NamespaceError, RingError};
-pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder};
+pub use self::ring::{NamespaceError, RingError};

@@ -117,12 +117,6 @@ impl Doorbell {
     }
 }
 
-impl fmt::Debug for Doorbell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Doorbell").finish_non_exhaustive()
-    }
-}
-
 impl Drop for Doorbell {
     fn drop(&mut self) {
         self.shared.bell.close();
@@ -170,7 +164,7 @@ struct Target {
 
 enum Means {
     Register,
-    Ring(IoUring),
+    Ring(Box<IoUring>),
 }
 
 impl Bell {
@@ -179,7 +173,7 @@ impl Bell {
         // To no descriptor at all: a kernel that has the call complains about that.
         let means = match send_by_register(&message(-1)) {
             Err(libc::EBADF) => Means::Register,
-            _ => Means::Ring(small_ring()?),
+            _ => Means::Ring(Box::new(small_ring()?)),
         };
         Ok(Bell::with_means(fd, means))
     }
@@ -327,7 +321,10 @@ mod tests {
     #[test]
     fn an_old_kernels_means_rings_too() {
         let ring = small_ring().unwrap();
-        let bell = Bell::with_means(ring.as_raw_fd(), Means::Ring(small_ring().unwrap()));
+        let bell = Bell::with_means(
+            ring.as_raw_fd(),
+            Means::Ring(Box::new(small_ring().unwrap())),
+        );
         for _ in 0..1000 {
             assert!(bell.ring());
             ring.submit_and_wait(1).unwrap();

@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<libc::sockaddr_nl>() == 12);
 /// One group of equal buffers and the ring in which the kernel finds them.
 pub(super) struct Buffers {
     id: u16,
-    /// The ring of entries. Registered with the kernel until the io_uring is gone.
+    /// The ring of entries; the kernel knows it until the io_uring is gone.
     entries: Mapping,
     /// The buffers, `stride` bytes each.
     memory: Mapping,
@@ -63,7 +63,7 @@ impl Buffers {
         let entries = Mapping::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let memory = Mapping::new(usize::from(count) * stride)?;
         // SAFETY: the entries are a mapping of `count` entries on a page boundary, all zero. The
-        // group owns them and its owner drops it only after the io_uring, or leaks it.
+        // group owns them, and the kernel pins their pages for as long as it knows them.
         unsafe {
             uring.submitter().register_buf_ring_with_flags(
                 entries.base.as_ptr() as u64,
@@ -147,11 +147,17 @@ impl Buffers {
 
     /// Had the kernel no buffer left when it posted the completion that is being reaped?
     ///
-    /// Buffers are published at the end of a reap only. Where the kernel works inside our own
-    /// enter (`deferred`), it saw the last published count; otherwise it may have posted while the
-    /// reap before was still running, and seen the one before that.
-    pub(super) fn was_exhausted(&self, deferred: bool) -> bool {
-        self.taken == self.given || (!deferred && self.taken == self.given_before)
+    /// Then that was the end of the receive, and not an overrun: a socket's own error is met only
+    /// after a buffer was taken for it. Buffers are published at the end of a reap only, so the
+    /// count that the kernel saw was this one or, where it works outside our enter too, the one
+    /// before it; see [`Buffers::was_perhaps_exhausted`].
+    pub(super) fn was_exhausted(&self) -> bool {
+        self.taken == self.given
+    }
+
+    /// Had it none left as far as it knew, if it posted while the reap before was still running?
+    pub(super) fn was_perhaps_exhausted(&self) -> bool {
+        self.taken == self.given_before
     }
 
     /// Gives the memory up for good: the kernel may still write to it.

@@ -223,11 +223,20 @@ impl Ring {
             }
         }
         self.state.publish_buffers();
+        // Cancels first: a receive that ended meanwhile is idle now, and the one that follows it
+        // must not be hit.
+        while let Some(index) = self.state.cancel_again.pop() {
+            let socket = self.state.sockets.get(usize::from(index));
+            if let Some(Some(Socket {
+                receive: Receive::Disarming { .. },
+                ..
+            })) = socket
+            {
+                self.cancel_receive(index);
+            }
+        }
         while let Some(index) = self.state.rearm.pop() {
             self.start_receive(index);
-        }
-        while let Some(index) = self.state.cancel_again.pop() {
-            self.cancel_receive(index);
         }
     }
 
@@ -396,13 +405,5 @@ impl Drop for Ring {
             );
             self.state.leak();
         }
-    }
-}
-
-impl std::fmt::Debug for Ring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring")
-            .field("counters", &self.counters())
-            .finish_non_exhaustive()
     }
 }

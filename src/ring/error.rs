@@ -151,97 +151,80 @@ impl RingError {
 
 impl fmt::Display for RingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = ErrnoText(self.errno().unwrap_or(0));
         match self {
-            RingError::Disabled {
-                attempted,
-                sysctl: 1,
+            RingError::Membership { group, .. } => {
+                write!(f, "cannot join the rtnetlink group {group}: {errno}")?;
+            }
+            RingError::TooManySockets { limit } => {
+                write!(f, "one ring holds at most {limit} sockets")?;
+            }
+            RingError::Disabled { attempted, .. } => write!(f, "cannot {attempted}")?,
+            RingError::Forbidden { attempted, .. }
+            | RingError::MemoryLimit { attempted, .. }
+            | RingError::KernelTooOld { attempted, .. }
+            | RingError::NoDescriptors { attempted, .. }
+            | RingError::Socket { attempted, .. }
+            | RingError::Enter { attempted, .. } => write!(f, "cannot {attempted}: {errno}")?,
+        }
+        self.write_remedy(f)
+    }
+}
+
+impl RingError {
+    /// What a person can do, as the sentence's second half.
+    fn write_remedy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RingError::Disabled { sysctl: 1, .. } => f.write_str(
+                ": io_uring is limited on this host (kernel.io_uring_disabled=1); run with \
+                 CAP_SYS_ADMIN, join the group in kernel.io_uring_group, or allow it: \
+                 sysctl kernel.io_uring_disabled=0",
+            ),
+            RingError::Disabled { sysctl, .. } => write!(
+                f,
+                ": io_uring is switched off on this host (kernel.io_uring_disabled={sysctl}), \
+                 for root too; allow it: sysctl kernel.io_uring_disabled=0"
+            ),
+            RingError::Forbidden { .. } => f.write_str(
+                "; a seccomp or container profile forbids io_uring, or the kernel was built \
+                 without CONFIG_IO_URING; allow io_uring_setup, io_uring_enter and \
+                 io_uring_register there",
+            ),
+            RingError::MemoryLimit {
+                limit_bytes: Some(limit),
                 ..
             } => write!(
                 f,
-                "cannot {attempted}: io_uring is limited on this host \
-                 (kernel.io_uring_disabled=1); run with CAP_SYS_ADMIN, join the group in \
-                 kernel.io_uring_group, or allow it: sysctl kernel.io_uring_disabled=0"
-            ),
-            RingError::Disabled {
-                attempted, sysctl, ..
-            } => write!(
-                f,
-                "cannot {attempted}: io_uring is switched off on this host \
-                 (kernel.io_uring_disabled={sysctl}), for root too; allow it: \
-                 sysctl kernel.io_uring_disabled=0"
-            ),
-            RingError::Forbidden { attempted, errno } => write!(
-                f,
-                "cannot {attempted}: {}; a seccomp or container profile forbids io_uring, or \
-                 the kernel was built without CONFIG_IO_URING; allow io_uring_setup, \
-                 io_uring_enter and io_uring_register there",
-                Errno(*errno)
+                "; locked memory is limited to {limit} bytes; raise it: ulimit -l \
+                 (RLIMIT_MEMLOCK, LimitMEMLOCK= of a systemd unit)"
             ),
             RingError::MemoryLimit {
-                attempted,
-                errno,
-                limit_bytes: Some(limit),
-            } => write!(
-                f,
-                "cannot {attempted}: {}; locked memory is limited to {limit} bytes; raise it: \
-                 ulimit -l (RLIMIT_MEMLOCK, LimitMEMLOCK= of a systemd unit)",
-                Errno(*errno)
+                limit_bytes: None, ..
+            } => f.write_str(
+                "; locked memory is not limited, so this host, or the control group of this \
+                 process, is short of memory",
             ),
-            RingError::MemoryLimit {
-                attempted,
-                errno,
-                limit_bytes: None,
-            } => write!(
-                f,
-                "cannot {attempted}: {}; locked memory is not limited, so this host (or the \
-                 control group of this process) is short of memory",
-                Errno(*errno)
-            ),
-            RingError::KernelTooOld {
-                attempted,
-                errno,
-                release,
-            } => write!(
-                f,
-                "cannot {attempted}: {}; this needs Linux 6.1 or newer, and this is {release}",
-                Errno(*errno)
-            ),
-            RingError::NoDescriptors { attempted, errno } => write!(
-                f,
-                "cannot {attempted}: {}; raise {}",
-                Errno(*errno),
-                if *errno == libc::EMFILE {
-                    "ulimit -n (RLIMIT_NOFILE)"
-                } else {
-                    "sysctl fs.file-max"
-                }
-            ),
-            RingError::Membership { group, errno } => write!(
-                f,
-                "cannot join the rtnetlink group {group}: {}{}",
-                Errno(*errno),
-                match *errno {
-                    libc::EPERM => "; it needs CAP_NET_ADMIN",
-                    libc::EINVAL | libc::ENOENT => "; this kernel does not have that group",
-                    _ => "",
-                }
-            ),
-            RingError::Socket { attempted, errno } => {
-                write!(f, "cannot {attempted}: {}", Errno(*errno))?;
-                if *errno == libc::EAFNOSUPPORT || *errno == libc::EPROTONOSUPPORT {
-                    write!(f, "; this kernel or sandbox has no rtnetlink")?;
-                }
-                Ok(())
+            RingError::KernelTooOld { release, .. } => {
+                write!(f, "; this needs Linux 6.1 or newer, and this is {release}")
             }
-            RingError::TooManySockets { limit } => {
-                write!(
-                    f,
-                    "one ring holds at most {limit} sockets; open another ring"
-                )
-            }
-            RingError::Enter { attempted, errno } => {
-                write!(f, "cannot {attempted}: {}", Errno(*errno))
-            }
+            RingError::NoDescriptors {
+                errno: libc::EMFILE,
+                ..
+            } => f.write_str("; raise ulimit -n (RLIMIT_NOFILE)"),
+            RingError::NoDescriptors { .. } => f.write_str("; raise the sysctl fs.file-max"),
+            RingError::Membership {
+                errno: libc::EPERM, ..
+            } => f.write_str("; it needs CAP_NET_ADMIN"),
+            RingError::Membership {
+                errno: libc::EINVAL | libc::ENOENT,
+                ..
+            } => f.write_str("; this kernel does not have that group"),
+            RingError::Socket {
+                errno: libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT,
+                ..
+            } => f.write_str("; this kernel or sandbox has no rtnetlink"),
+            RingError::TooManySockets { .. } => f.write_str("; open another ring"),
+            _ => Ok(()),
         }
     }
 }
@@ -249,9 +232,9 @@ impl fmt::Display for RingError {
 impl std::error::Error for RingError {}
 
 /// An errno as a person reads it: the C library's words, and the number.
-pub(super) struct Errno(pub(super) i32);
+pub(super) struct ErrnoText(pub(super) i32);
 
-impl fmt::Display for Errno {
+impl fmt::Display for ErrnoText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         io::Error::from_raw_os_error(self.0).fmt(f)
     }

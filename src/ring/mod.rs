@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+#[allow(unused_imports)] // For the rooms above, which are being built.
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
@@ -147,29 +148,29 @@ pub(crate) struct Sent {
 
 /// What a ring has done and holds; for reports and for tests that nothing leaks.
 #[derive(Copy, Clone, Eq, PartialEq, Default, Debug)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Calls of `io_uring_enter`.
-    pub enters: u64,
+    pub(crate) enters: u64,
     /// Completions seen.
-    pub completions: u64,
+    pub(crate) completions: u64,
     /// Multishot receives queued, re-arms included.
-    pub receives_armed: u64,
+    pub(crate) receives_armed: u64,
     /// Receives whose -ECANCELED was reaped.
-    pub reads_cancelled: u64,
+    pub(crate) reads_cancelled: u64,
     /// Overruns reported.
-    pub overruns: u64,
+    pub(crate) overruns: u64,
     /// Receives that ended because their buffers were used up; costs a re-arm and no event.
-    pub buffers_exhausted: u64,
+    pub(crate) buffers_exhausted: u64,
     /// Datagrams longer than their buffer.
-    pub truncated: u64,
+    pub(crate) truncated: u64,
     /// Receives in flight or queued now.
-    pub receives_in_flight: usize,
+    pub(crate) receives_in_flight: usize,
     /// Sends in flight or queued now.
-    pub sends_in_flight: usize,
+    pub(crate) sends_in_flight: usize,
     /// Sockets open now.
-    pub sockets: usize,
+    pub(crate) sockets: usize,
     /// Event buffers that are not in our hands.
-    pub free_event_buffers: u16,
+    pub(crate) free_event_buffers: u16,
     /// Reply buffers that are not in our hands.
-    pub free_reply_buffers: u16,
+    pub(crate) free_reply_buffers: u16,
 }

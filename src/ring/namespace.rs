@@ -18,7 +18,7 @@ use rustix::thread::{
 };
 use thiserror::Error;
 
-use super::error::{Errno as ErrnoText, errno_of};
+use super::error::{ErrnoText, errno_of};
 use super::limits::USER_NAMESPACE_DEPTH_MAX;
 
 /// Where `ip netns` keeps its names.

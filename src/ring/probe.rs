@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::bell::probe_register;
-use super::error::{Errno, io_uring_disabled, kernel_release, memory_lock_limit_bytes};
+use super::error::{ErrnoText, io_uring_disabled, kernel_release, memory_lock_limit_bytes};
 use super::limits::{PROBE_TURNS_MAX, PROBE_WAIT};
 use super::queue::{Flavour, probe_flavour};
 use super::{BufferGroup, Completion, Config, Ring, SocketConfig, Wait};
@@ -85,7 +85,7 @@ pub(crate) fn probe() -> Probe {
     probe.send_message = probe_register().map_err(|errno| {
         format!(
             "{}; Linux 6.13 has it, a small second ring stands in",
-            Errno(errno)
+            ErrnoText(errno)
         )
     });
     match Ring::open(&SMALL) {

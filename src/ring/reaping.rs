@@ -1,7 +1,8 @@
 //! What a completion means: the state of the sockets, moved on by one completion at a time.
 //!
-//! Nothing here enters the kernel, but for one getsockopt when a receive says ENOBUFS. A state is
-//! changed before the user's callback runs, so a callback that panics leaves a whole ring.
+//! Nothing here enters the kernel, but for one getsockopt after an overrun, and one
+//! register call when a message to a doorbell failed. Counts are changed before the user's callback
+//! runs: after one that panics the ring is safe to use and to drop, less the buffer it was given.
 
 use std::cell::OnceCell;
 use std::sync::{Arc, Weak};
@@ -148,13 +149,9 @@ impl State {
                 go_on = false;
             }
             _ if result == -libc::ENOBUFS => {
-                let exhausted = buffers.was_exhausted(self.deferred);
+                let (exhausted, dropped) = why_no_buffers(buffers, socket, self.deferred);
                 self.counters.buffers_exhausted += u64::from(exhausted);
-                let dropped = if quiet { 0 } else { socket.new_drops() };
-                // Both can hold at once. Neither: the kernel could not build an event.
-                if dropped > 0 || !exhausted {
-                    lost = Some(dropped);
-                }
+                lost = dropped;
             }
             _ if result == -libc::EINTR || result == -libc::EAGAIN => {}
             _ => go_on = false,
@@ -252,6 +249,19 @@ impl Drop for State {
             drop(unsafe { Box::from_raw(self.receive_header) });
         }
     }
+}
+
+/// Tells the two meanings of ENOBUFS apart: were our buffers used up, and how many datagrams were
+/// dropped, if it was, or may have been, an overrun of the socket?
+fn why_no_buffers(buffers: &Buffers, socket: &mut Socket, deferred: bool) -> (bool, Option<u64>) {
+    if buffers.was_exhausted() {
+        // An overrun beside it shows as the next receive's error.
+        return (true, None);
+    }
+    let exhausted = !deferred && buffers.was_perhaps_exhausted();
+    let dropped = socket.new_drops();
+    // Neither: the kernel could not build an event. In doubt it is an overrun.
+    (exhausted, (dropped > 0 || !exhausted).then_some(dropped))
 }
 
 /// The port that a netlink name carries. A short one is nobody's: not the kernel's, which is 0.

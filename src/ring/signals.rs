@@ -91,10 +91,8 @@ mod tests {
                 (libc::SIGHUP, Signal::Hangup),
             ] {
                 // SAFETY: to this very thread, which blocks it.
-                assert_eq!(
-                    unsafe { libc::pthread_kill(libc::pthread_self(), number) },
-                    0
-                );
+                let sent = unsafe { libc::pthread_kill(libc::pthread_self(), number) };
+                assert_eq!(sent, 0);
                 assert_eq!(signals.wait(), signal);
             }
             assert_eq!(signals.wait_timeout(Duration::from_millis(5)), None);

@@ -53,7 +53,7 @@ fn a_closed_socket_is_silent_and_its_slot_is_reused() {
 }
 
 #[test]
-fn a_thousand_rings_leave_no_descriptor() {
+fn a_hundred_rings_leave_no_port() {
     in_namespace(|| {
         let before = netlink_ports();
         for _ in 0..100 {
@@ -67,7 +67,7 @@ fn a_thousand_rings_leave_no_descriptor() {
 }
 
 #[test]
-fn a_panic_in_the_callback_leaves_a_whole_ring() {
+fn a_panic_in_the_callback_leaves_a_ring_that_works() {
     in_namespace(|| {
         let mut ring = open(&Config {
             event_buffers: 2,

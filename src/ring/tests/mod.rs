@@ -2,8 +2,8 @@
 
 mod cancel;
 mod lifetime;
-mod namespaces;
 mod overrun;
+mod process;
 mod receive;
 mod wake;
 
@@ -162,10 +162,9 @@ pub(super) fn turn_until_quiet(ring: &mut Ring, mut handle: impl FnMut(Completio
     }
 }
 
-/// The descriptors of this process that are netlink sockets or rings of this thread's making are
-/// not told apart from other tests', so this counts those that name `what`.
+/// The ports of all netlink sockets in the calling thread's network namespace: what this test has
+/// open, since a process's descriptors are shared with the other tests.
 pub(super) fn netlink_ports() -> Vec<u32> {
-    // Of the calling thread's own network namespace.
     let table = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
     table
         .lines()

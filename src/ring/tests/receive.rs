@@ -112,6 +112,43 @@ fn one_receive_brings_many_events() {
 }
 
 #[test]
+fn a_pollable_ring_wakes_a_poll() {
+    in_namespace(|| {
+        let mut ring = open(&Config {
+            pollable: true,
+            ..config()
+        });
+        let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 1 << 20);
+        ring.arm(socket);
+        ring.enter(Wait::None).unwrap();
+        let waker = ring.waker().unwrap();
+        for number in 1..6 {
+            assert_eq!(poll(&ring, 0), 0);
+            change_addresses("add", number..number + 1);
+            assert_eq!(poll(&ring, 10_000), 1);
+            ring.enter(Wait::None).unwrap();
+            ring.reap(|completion| {
+                let Completion::Received(received) = completion else {
+                    panic!("{completion:?}")
+                };
+                assert_eq!(number_of(received.bytes), number);
+            });
+            let waker = waker.clone();
+            let other = thread::spawn(move || waker.wake());
+            assert_eq!(poll(&ring, 10_000), 1);
+            assert!(other.join().unwrap());
+            ring.reap(|completion| assert!(matches!(completion, Completion::Woken)));
+        }
+    });
+}
+
+fn poll(ring: &Ring, timeout_ms: u16) -> i32 {
+    use nix::poll::{PollFd, PollFlags};
+    let mut descriptors = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
+    nix::poll::poll(&mut descriptors, timeout_ms).unwrap()
+}
+
+#[test]
 fn a_datagram_longer_than_its_buffer_is_flagged() {
     in_namespace(|| {
         let mut ring = open(&Config {
