@@ -120,6 +120,12 @@ impl Applier {
         self.engine.host().network()
     }
 
+    /// The netlink port id of its requests, by which a listener tells its changes from others'
+    /// (nl_pid in netlink(7); not a process id).
+    pub fn port(&self) -> u32 {
+        self.engine.port()
+    }
+
     /// Ends an `apply` between two batches, from another thread.
     pub fn canceller(&self) -> Canceller {
         self.engine.canceller()

@@ -15,7 +15,7 @@ use crate::reconcile::{Mode, Report};
 use crate::ring::{Doorbell, DoorbellHandle, RingError};
 
 /// The name of a keeper's thread, as `top -H` and strace show it.
-pub const THREAD_NAME: &str = "ringlink-engine";
+const THREAD_NAME: &str = "ringlink-engine";
 
 /// Keeps a declared state until it is stopped. See [`Keeper::spawn`].
 #[derive(Debug)]

@@ -44,7 +44,17 @@ mod host;
 mod keeper;
 mod limits;
 pub mod model;
-#[allow(dead_code)]
+pub mod plan;
+pub mod reconcile;
 mod ring;
+mod session;
+mod watcher;
+mod wire;
 
-pub use self::ring::{NamespaceError, RingError};
+pub use self::applier::{Applier, ApplierBuilder, ApplyError, ApplyReport};
+pub use self::desired::Desired;
+pub use self::engine::{Canceller, EngineError};
+pub use self::host::Counters;
+pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
+pub use self::ring::{Counters as RingCounters, NamespaceError, RingError};
+pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder};

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Reading pace.
 const PAUSE: Duration = Duration::from_millis(300);
 /// A route protocol number that is neither ours nor a daemon's.
-const FOREIGN_PROTOCOL: u8 = 99;
+const FOREIGN_PROTOCOL: u8 = 30;
 
 /// One thing to break: what is said, and the state that it is broken to.
 struct Break {
@@ -121,7 +121,7 @@ fn breaks(desired: &Desired) -> Vec<Break> {
     breaks.extend(with_addresses().next().and_then(delete_address));
     breaks.extend(with_addresses().find(|link| link.state == Some(State::Up)).map(set_down));
     breaks.extend(made().find_map(change_mtu));
-    breaks.extend(with_addresses().last().map(delete_link));
+    breaks.extend(with_addresses().next_back().map(delete_link));
     breaks.extend(replace_route(desired));
     breaks
 }

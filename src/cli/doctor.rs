@@ -21,7 +21,7 @@ struct Finding {
 pub(super) fn doctor(out: &mut Out) -> Result<Exit, Failure> {
     let probe = probe();
     let findings = findings(&probe);
-    let is_fit = findings.iter().all(|it| it.complaint.is_none() || !it.is_needed);
+    let is_fit = probe.is_usable();
     if out.json {
         let list = findings.iter().map(|it| {
             json!({ "what": it.what, "needed": it.is_needed, "ok": it.complaint.is_none(),
@@ -29,7 +29,8 @@ pub(super) fn doctor(out: &mut Out) -> Result<Exit, Failure> {
         });
         let list: Vec<_> = list.collect();
         out.object(&json!({ "v": 1, "kernel": probe.kernel_release, "fit": is_fit,
-            "findings": list }))?;
+            "io_uring_disabled": probe.io_uring_disabled,
+            "memory_lock_limit_bytes": probe.memory_lock_limit_bytes, "findings": list }))?;
     } else {
         tell(&probe, &findings, is_fit, out)?;
     }

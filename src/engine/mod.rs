@@ -49,12 +49,6 @@ pub enum EngineError {
     /// The ring, or one of its sockets, could not be made or entered.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// A receive ended with an error that is not about lost messages.
-    #[error("cannot receive from rtnetlink: {}", crate::model::refusal::Errno(*.errno))]
-    Receive {
-        /// The error number.
-        errno: i32,
-    },
     /// The kernel's tables could not be read.
     #[error("cannot read the kernel's network tables: {}", crate::model::refusal::Errno(*.errno))]
     Dump {
@@ -164,6 +158,11 @@ impl Engine {
         &mut self.host
     }
 
+    /// The netlink port id that the requests are sent from.
+    pub(crate) fn port(&self) -> u32 {
+        self.ring.port(self.requests)
+    }
+
     pub(crate) fn ring(&self) -> &Ring {
         &self.ring
     }
@@ -190,8 +189,9 @@ impl Engine {
         }
         self.transmit(now);
         if self.canceller.is_cancelled.load(Ordering::Acquire) && !self.is_cancelling {
-            self.is_cancelling = true;
-            self.ring.disarm(self.events);
+            // It is armed unless this is the first turn.
+            self.ring.arm(self.events);
+            self.is_cancelling = self.ring.disarm(self.events);
         } else if !self.is_cancelling {
             self.ring.arm(self.events);
         }
@@ -208,7 +208,7 @@ impl Engine {
                 errno: failed.errno,
             });
         }
-        if self.is_cancelling && !self.ring.is_armed(self.events) {
+        if reaped.cancelled {
             self.is_cancelling = false;
             self.canceller.is_cancelled.store(false, Ordering::Release);
             return Ok(Turn::Cancelled);
@@ -297,12 +297,12 @@ impl Engine {
                 *spare = Some(buffer);
             }
             Completion::Woken => reaped.woken = true,
-            Completion::Cancelled(_) => {}
+            Completion::Cancelled(socket) => reaped.cancelled |= socket == events,
             Completion::Failed { errno, .. } => reaped.failed = Some(errno),
         });
         self.burst = reaped.events;
         match reaped.failed {
-            Some(errno) => Err(EngineError::Receive { errno }),
+            Some(errno) => Err(RingError::from_receive(errno).into()),
             None => Ok(reaped),
         }
     }
@@ -331,5 +331,6 @@ struct Reaped {
     events: usize,
     sends: usize,
     woken: bool,
+    cancelled: bool,
     failed: Option<i32>,
 }

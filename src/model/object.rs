@@ -37,6 +37,7 @@ pub struct Event {
 
 /// What an [`Event`] tells.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each event")]
 #[non_exhaustive]
 pub enum What {
     /// The object is there, and was not.

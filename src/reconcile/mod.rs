@@ -21,7 +21,6 @@ use crate::model::address::AddressKey;
 use crate::model::change::{Change, NewLink};
 use crate::model::network::Network;
 use crate::model::object::{Event, Object, ObjectId, What};
-use crate::model::refusal::Refusal;
 use crate::model::text::LinkName;
 use crate::plan::{Blocked, DesiredIndex, Diff, Plan, Reason, Step, Subject};
 

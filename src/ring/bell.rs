@@ -117,6 +117,12 @@ impl Doorbell {
     }
 }
 
+impl fmt::Debug for Doorbell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorbell").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Doorbell {
     fn drop(&mut self) {
         self.shared.bell.close();

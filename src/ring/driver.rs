@@ -118,6 +118,7 @@ impl Ring {
             .map_or(0, |socket| socket.receive_buffer_bytes)
     }
 
+    #[cfg(test)]
     /// What SO_SNDBUF reads: a larger send is refused (EMSGSIZE).
     pub(crate) fn send_buffer_bytes(&self, id: SocketId) -> usize {
         self.socket(id).map_or(0, |socket| socket.send_buffer_bytes)
@@ -156,6 +157,7 @@ impl Ring {
         }
     }
 
+    #[cfg(test)]
     /// Is a receive in flight, or queued, and not being disarmed?
     pub(crate) fn is_armed(&self, id: SocketId) -> bool {
         self.socket(id)
@@ -405,5 +407,11 @@ impl Drop for Ring {
             );
             self.state.leak();
         }
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("counters", &self.counters()).finish_non_exhaustive()
     }
 }

@@ -34,7 +34,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-#[allow(unused_imports)] // For the rooms above, which are being built.
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
@@ -112,7 +111,11 @@ pub(crate) enum Completion<'a> {
     Woken,
     /// A receive ended by an error and was not armed again.
     /// `RingError::from_receive` says what that means.
-    Failed { socket: SocketId, errno: i32 },
+    Failed {
+        #[cfg_attr(not(test), expect(dead_code, reason = "either socket's end is the engine's"))]
+        socket: SocketId,
+        errno: i32,
+    },
 }
 
 /// One datagram, borrowed from the buffer that the kernel wrote it to.
@@ -138,8 +141,10 @@ pub(crate) struct Lost {
 /// A send that has ended; its buffer comes back for reuse.
 #[derive(Debug)]
 pub(crate) struct Sent {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the engine sends by one socket so far"))]
     pub(crate) socket: SocketId,
     /// What its sender gave.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the engine sends one batch at a time"))]
     pub(crate) token: u64,
     pub(crate) buffer: BytesMut,
     /// Bytes taken by the kernel, or its errno.
@@ -148,29 +153,29 @@ pub(crate) struct Sent {
 
 /// What a ring has done and holds; for reports and for tests that nothing leaks.
 #[derive(Copy, Clone, Eq, PartialEq, Default, Debug)]
-pub(crate) struct Counters {
+pub struct Counters {
     /// Calls of `io_uring_enter`.
-    pub(crate) enters: u64,
+    pub enters: u64,
     /// Completions seen.
-    pub(crate) completions: u64,
+    pub completions: u64,
     /// Multishot receives queued, re-arms included.
-    pub(crate) receives_armed: u64,
+    pub receives_armed: u64,
     /// Receives whose -ECANCELED was reaped.
-    pub(crate) reads_cancelled: u64,
+    pub reads_cancelled: u64,
     /// Overruns reported.
-    pub(crate) overruns: u64,
+    pub overruns: u64,
     /// Receives that ended because their buffers were used up; costs a re-arm and no event.
-    pub(crate) buffers_exhausted: u64,
+    pub buffers_exhausted: u64,
     /// Datagrams longer than their buffer.
-    pub(crate) truncated: u64,
+    pub truncated: u64,
     /// Receives in flight or queued now.
-    pub(crate) receives_in_flight: usize,
+    pub receives_in_flight: usize,
     /// Sends in flight or queued now.
-    pub(crate) sends_in_flight: usize,
+    pub sends_in_flight: usize,
     /// Sockets open now.
-    pub(crate) sockets: usize,
+    pub sockets: usize,
     /// Event buffers that are not in our hands.
-    pub(crate) free_event_buffers: u16,
+    pub free_event_buffers: u16,
     /// Reply buffers that are not in our hands.
-    pub(crate) free_reply_buffers: u16,
+    pub free_reply_buffers: u16,
 }

@@ -3,6 +3,7 @@
 //! The signals are blocked in every thread and waited for in one, so nothing is ever interrupted
 //! in the middle: no handler, no pipe, no flag.
 
+#[cfg(test)]
 use std::time::Duration;
 
 /// A signal that asks the program to end, or to read its files again.
@@ -49,6 +50,7 @@ impl Signals {
         }
     }
 
+    #[cfg(test)]
     /// As [`wait`](Signals::wait), for at most so long. It may return earlier without a signal.
     pub(crate) fn wait_timeout(&self, timeout: Duration) -> Option<Signal> {
         let timespec = libc::timespec {

@@ -43,6 +43,7 @@ pub(super) struct Socket {
     /// Closed by its user; it goes when its last operation has ended.
     pub(super) closing: bool,
     pub(super) receive_buffer_bytes: usize,
+    #[cfg(test)]
     pub(super) send_buffer_bytes: usize,
 }
 
@@ -100,6 +101,7 @@ impl Socket {
             set_option(&fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, number)
                 .map_err(|errno| RingError::Membership { group, errno })?;
         }
+        tracing::debug!(port, receive_buffer_bytes, send_buffer_bytes, "opened a netlink socket");
         Ok(Socket {
             fd,
             port,
@@ -110,6 +112,7 @@ impl Socket {
             sends_in_flight: 0,
             closing: false,
             receive_buffer_bytes,
+            #[cfg(test)]
             send_buffer_bytes,
         })
     }

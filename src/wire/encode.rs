@@ -51,6 +51,7 @@ pub(crate) fn dump(what: Dump, sequence: u32, out: &mut BytesMut) {
     append(message, NLM_F_DUMP, sequence, out);
 }
 
+#[cfg(test)]
 /// Appends the request for the state of one link.
 pub(crate) fn get_link(index: u32, sequence: u32, out: &mut BytesMut) {
     let mut message = LinkMessage::default();

@@ -100,6 +100,7 @@ pub(crate) struct Attributes<'a> {
 }
 
 impl Attributes<'_> {
+    #[cfg(test)]
     /// Whether the walk ended at a length that cannot be; what came before it was handed out.
     pub(crate) fn is_malformed(&self) -> bool {
         self.malformed
