@@ -34,6 +34,8 @@
 //! tokio-uring; `cli`, the default, is the program. With `default-features = false` there is the
 //! engine and its few dependencies.
 
+#[cfg(feature = "aio")]
+pub mod aio;
 mod applier;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

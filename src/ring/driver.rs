@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -283,9 +283,10 @@ impl Ring {
     }
 
     /// The ring's descriptor, to be waited for by epoll where the ring was opened `pollable`.
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    #[cfg(feature = "aio")]
+    pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         // SAFETY: the io_uring owns the descriptor and lives as long as the borrow of `self`.
-        unsafe { BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }
     }
 
     fn start_receive(&mut self, index: u16) {
