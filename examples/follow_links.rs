@@ -12,10 +12,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match &event.what {
                 What::New(Object::Link(link)) => println!("{} is there", link.name),
                 What::Deleted(Object::Link(link)) => println!("{} is gone", link.name),
-                What::Changed { before: Object::Link(before), after: Object::Link(after) } => {
-                    if before.is_up() != after.is_up() {
-                        println!("{} is {}", after.name, if after.is_up() { "up" } else { "down" });
-                    }
+                What::Changed { before: Object::Link(before), after: Object::Link(after) }
+                    if before.is_up() != after.is_up() =>
+                {
+                    println!("{} is {}", after.name, if after.is_up() { "up" } else { "down" });
                 }
                 _ => {}
             }

@@ -51,6 +51,11 @@ impl Watcher {
     }
 
     /// Opens a watcher as the builder says.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; the ring's descriptor stays the same \
+        and open for as long as the `AsyncFd` holds the watcher, which is all that it asks"
+    )]
     pub fn from_builder(builder: WatcherBuilder) -> Result<Self, WatchError> {
         let watcher = Pollable(builder.pollable().open()?);
         let ring = AsyncFd::try_with_interest(watcher, Interest::READABLE).map_err(|error| {

@@ -95,13 +95,7 @@ impl Shared {
 impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
-        KeeperBuilder {
-            desired,
-            options: Options {
-                keeps_events: false,
-                ..Options::default()
-            },
-        }
+        KeeperBuilder { desired, options: Options { keeps_events: false, ..Options::default() } }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -125,17 +119,10 @@ impl Keeper {
             doorbell.ring();
             result
         };
-        let thread = std::thread::Builder::new()
-            .name(THREAD_NAME.to_owned())
-            .spawn(run);
+        let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run);
         let thread = thread.map_err(KeepError::Thread)?;
         match is_open.recv() {
-            Ok(canceller) => Ok(KeeperHandle {
-                shared,
-                doorbell,
-                canceller,
-                thread: Some(thread),
-            }),
+            Ok(canceller) => Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) }),
             Err(mpsc::RecvError) => Err(joined(thread).err().unwrap_or(KeepError::Panicked)),
         }
     }
@@ -192,10 +179,7 @@ impl KeeperHandle {
 
     /// Something that can stop the keeper from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper {
-            shared: Arc::clone(&self.shared),
-            canceller: self.canceller.clone(),
-        }
+        Stopper { shared: Arc::clone(&self.shared), canceller: self.canceller.clone() }
     }
 
     /// Waits until the keeper has ended, and tells how.

@@ -123,7 +123,11 @@ fn a_cancel_ends_the_stream_once_and_it_goes_on() {
 /// The ports of all netlink sockets of this network namespace, as the kernel lists them.
 fn netlink_ports() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/thread-self/net/netlink").expect("/proc is there");
-    text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect()
+    text.lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

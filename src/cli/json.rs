@@ -63,9 +63,8 @@ pub(super) fn link(network: &Network, link: &Link) -> Value {
     object.insert("flags".to_owned(), flag_names(link.flags, link::FLAG_NAMES).into());
     object.insert("group".to_owned(), link.group.into());
     if let (Some(kind), Some(settings)) = (kind, &link.settings) {
-        let values = settings.iter().map(|(key, value)| {
-            (key.name.to_owned(), setting(network, key, value))
-        });
+        let values =
+            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(network, key, value)));
         object.insert(kind, Value::Object(values.collect()));
     }
     object.into()

@@ -79,7 +79,9 @@ fn line(network: &Network, event: &Event, out: &Out) -> String {
         What::New(object) => {
             format!("{} {}{}{by}", out.ink(Ink::Made, "+"), name(network, object), details(object))
         }
-        What::Deleted(object) => format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(network, object)),
+        What::Deleted(object) => {
+            format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(network, object))
+        }
         What::Changed { before, after } => {
             let mark = out.ink(Ink::Changed, "~");
             format!("{mark} {}{}{by}", name(network, after), changes(network, before, after))

@@ -13,11 +13,7 @@ pub(super) fn parse_prefix(text: &str) -> Result<Prefix, Fault> {
         let Ok(address) = text.parse::<IpAddr>() else {
             return Err(not_a_prefix(text));
         };
-        let (subnet, host) = if address.is_ipv4() {
-            (24, 32)
-        } else {
-            (64, 128)
-        };
+        let (subnet, host) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
         return Err(Fault::new(
             format!("{address} has no prefix length"),
             format!(
@@ -63,10 +59,7 @@ pub(super) fn parse_address(text: &str) -> Result<IpAddr, Fault> {
     let bare = text.split_once('/').map(|(bare, _)| bare);
     Err(match bare.and_then(|bare| bare.parse::<IpAddr>().ok()) {
         Some(address) => Fault::new(
-            format!(
-                "{} has a prefix length, which has no place here",
-                quoted(text)
-            ),
+            format!("{} has a prefix length, which has no place here", quoted(text)),
             format!("write {address}"),
         ),
         None => Fault::new(
@@ -89,9 +82,6 @@ pub(super) fn parse_mac(text: &str) -> Result<Mac, Fault> {
 
 /// The destination that holds every address of the gateway's family.
 pub(super) fn default_of(gateway: IpAddr) -> Prefix {
-    let any = Prefix {
-        address: gateway,
-        len: 0,
-    };
+    let any = Prefix { address: gateway, len: 0 };
     any.network()
 }

@@ -20,10 +20,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: Some(help.into()),
-        }
+        Self { message: message.into(), help: Some(help.into()) }
     }
 }
 
@@ -41,9 +38,9 @@ pub(super) fn quoted(text: &str) -> String {
 /// The group of an owner without one: FNV-1a of the name (32 bits) in the range 0x52000000 to
 /// 0x52fffffe, and even, so that neither it nor the doomed `group + 1` is one that people pick.
 pub(super) fn group_of(owner: &str) -> u32 {
-    let hash = owner.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = owner
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     0x5200_0000 | (hash & 0x00ff_fffe)
 }
 
@@ -96,9 +93,7 @@ pub(super) fn check_owner(owner: &Owner) -> Vec<(&'static str, Fault)> {
         ("protocol", check_protocol(owner.protocol)),
     ];
     let faults = checked.into_iter();
-    faults
-        .filter_map(|(key, checked)| Some((key, checked.err()?)))
-        .collect()
+    faults.filter_map(|(key, checked)| Some((key, checked.err()?))).collect()
 }
 
 pub(super) fn check_name(name: LinkName) -> Result<(), Fault> {
@@ -190,11 +185,7 @@ pub(super) fn check_via(
         };
     };
     if via.is_ipv4() != to.is_ipv4() {
-        let (own, other) = if to.is_ipv4() {
-            ("IPv4", "IPv6")
-        } else {
-            ("IPv6", "IPv4")
-        };
+        let (own, other) = if to.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
         return Err(Fault::new(
             format!("the gateway {via} is of {other}, but {to} is of {own}"),
             format!("give an {own} gateway; one of the other family is not supported yet"),

@@ -174,8 +174,7 @@ impl Host {
         self.counters.dropped += dropped;
         self.synced = false;
         self.dumps.handle_lost();
-        self.mirror
-            .lost(dropped, &mut |event| self.fresh.push(event));
+        self.mirror.lost(dropped, &mut |event| self.fresh.push(event));
         if self.reconcile.is_some() {
             self.reports.push_back(Report::Resync { dropped });
         }
@@ -240,15 +239,11 @@ impl Host {
         let resolve = |name| network.index_of(name);
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = step.change;
-            if !self
-                .requests
-                .has_room(&change, buffer, self.receive_buffer_bytes)
-            {
+            if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
                 reconcile.unsend();
                 break;
             }
-            self.requests
-                .push(&change, &mut self.sequence, &resolve, buffer);
+            self.requests.push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }
         let is_to_be_sent = self.requests.seal(now, buffer);
@@ -267,14 +262,7 @@ impl Host {
             .as_ref()
             .filter(|_| self.can_send())
             .and_then(|reconcile| reconcile.poll_timeout());
-        [
-            self.dumps.poll_timeout(),
-            self.requests.poll_timeout(),
-            retry,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry].into_iter().flatten().min()
     }
 
     fn can_send(&self) -> bool {
@@ -283,11 +271,7 @@ impl Host {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self
-            .requests
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
             self.synced = false;
@@ -365,16 +349,8 @@ impl Host {
         let decoded = decode(message, &mut |decoded| {
             let mut tell = |event| fresh.push(event);
             match decoded {
-                Decoded::Link {
-                    link,
-                    deleted: false,
-                    ..
-                } => mirror.link(link, sender, &mut tell),
-                Decoded::Link {
-                    link,
-                    moved: is_moved,
-                    ..
-                } => {
+                Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
+                Decoded::Link { link, moved: is_moved, .. } => {
                     moved = is_moved.then_some(link.index);
                     mirror.link_gone(link.index, sender, &mut tell);
                 }
@@ -403,8 +379,7 @@ impl Host {
     fn handle_reply(&mut self, now: Instant, message: &Message<'_>) {
         let is_dump = self.dumps.is_mine(message.sequence);
         if is_dump {
-            self.dumps
-                .handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
+            self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
         let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);

@@ -112,7 +112,7 @@ pub(crate) enum Completion<'a> {
     /// A receive ended by an error and was not armed again.
     /// `RingError::from_receive` says what that means.
     Failed {
-        #[cfg_attr(not(test), expect(dead_code, reason = "either socket's end is the engine's"))]
+        #[expect(dead_code, reason = "the end of either socket is the engine's end")]
         socket: SocketId,
         errno: i32,
     },

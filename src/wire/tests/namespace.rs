@@ -38,10 +38,7 @@ pub(super) fn enter() -> Option<Namespace> {
     socket.set_netlink_get_strict_chk(true).unwrap();
     socket.set_ext_ack(true).unwrap();
     ip("link set lo up");
-    Some(Namespace {
-        socket,
-        sequence: 0,
-    })
+    Some(Namespace { socket, sequence: 0 })
 }
 
 /// A socket that hears a group of notifications (RTNLGRP_*, `linux/rtnetlink.h`).
@@ -54,10 +51,7 @@ pub(super) fn listen(group: u32) -> Socket {
 
 /// Runs `ip` in the namespace of this thread.
 pub(super) fn ip(arguments: &str) -> Vec<u8> {
-    let output = Command::new("ip")
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap();
+    let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {arguments}: {error}");
     output.stdout
@@ -141,17 +135,12 @@ impl Namespace {
 
     fn collect<T>(&mut self, what: Dump, take: fn(Decoded<'_>) -> Option<T>) -> Vec<T> {
         let datagrams = self.dump(what);
-        let decoded = datagrams
-            .iter()
-            .flat_map(|datagram| super::decode_all(datagram));
+        let decoded = datagrams.iter().flat_map(|datagram| super::decode_all(datagram));
         decoded.filter_map(take).collect()
     }
 
     pub(super) fn link(&mut self, name: &str) -> Link {
-        let found = self
-            .links()
-            .into_iter()
-            .find(|link| link.name.as_bytes() == name.as_bytes());
+        let found = self.links().into_iter().find(|link| link.name.as_bytes() == name.as_bytes());
         found.unwrap_or_else(|| panic!("no link {name}"))
     }
 
