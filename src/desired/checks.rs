@@ -33,6 +33,7 @@ impl About {
 pub(super) struct Problem {
     pub(super) about: About,
     pub(super) fault: Fault,
+    #[cfg_attr(not(feature = "document"), expect(dead_code, reason = "a builder has one place"))]
     /// Where the other half of a contradiction is.
     pub(super) other: Option<About>,
 }

@@ -2,8 +2,9 @@
 
 use super::diagnostic::Reports;
 use super::suggest;
+use super::text::quoted;
 use super::tree::{At, Entry, Node, Value};
-use super::values::{Fault, quoted};
+use super::values::Fault;
 use crate::model::text::LinkName;
 
 /// Keys that are designed and not built. A document that uses one is told so, not that the key

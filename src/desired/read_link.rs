@@ -7,9 +7,10 @@ use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::suggest;
+use super::text::quoted;
 use super::text::{parse_address, parse_mac, parse_prefix};
 use super::tree::{Entry, Value};
-use super::values::{self, quoted};
+use super::values;
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::values::{Fault, quoted};
+use super::limits::QUOTED_CHARS_MAX;
+use super::values::Fault;
 use crate::model::address::Prefix;
-use crate::model::text::Mac;
+use crate::model::text::{Mac, write_escaped};
 
 /// An address with a prefix length. One without is ambiguous, so it is refused with both of
 /// the lengths that are probable.
@@ -84,4 +85,15 @@ pub(super) fn parse_mac(text: &str) -> Result<Mac, Fault> {
 pub(super) fn default_of(gateway: IpAddr) -> Prefix {
     let any = Prefix { address: gateway, len: 0 };
     any.network()
+}
+
+/// Text from outside in backquotes, cut and escaped for a message.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("`");
+    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
+    let shown = cut.map_or(text, |(at, _)| &text[..at]);
+    // Writing to a `String` cannot fail.
+    let _ = write_escaped(&mut out, shown.as_bytes());
+    out.push_str(if cut.is_some() { "...`" } else { "`" });
+    out
 }

@@ -12,7 +12,7 @@ use toml_parser::lexer::TokenKind;
 
 use super::diagnostic::Reports;
 use super::limits::{NESTING_MAX, RECOVERY_BYTES_MAX, TOKENS_MAX};
-use super::values::quoted;
+use super::text::quoted;
 
 /// A value and where it is written.
 #[derive(Debug)]

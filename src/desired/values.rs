@@ -5,11 +5,11 @@
 use std::net::IpAddr;
 
 use super::Owner;
-use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, QUOTED_CHARS_MAX};
+use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
-use crate::model::text::{LinkName, Mac, write_escaped};
+use crate::model::text::{LinkName, Mac};
 
 /// Why a value cannot be: what is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +22,6 @@ impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: Some(help.into()) }
     }
-}
-
-/// Text from outside in backquotes, cut and escaped for a message.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("`");
-    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
-    let shown = cut.map_or(text, |(at, _)| &text[..at]);
-    // Writing to a `String` cannot fail.
-    let _ = write_escaped(&mut out, shown.as_bytes());
-    out.push_str(if cut.is_some() { "...`" } else { "`" });
-    out
 }
 
 /// The group of an owner without one: FNV-1a of the name (32 bits) in the range 0x52000000 to

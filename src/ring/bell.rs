@@ -224,6 +224,7 @@ fn message(fd: RawFd) -> squeue::Entry {
     opcode::MsgRingData::new(Fd(fd), 0, Token::Wake.encode(), None).build()
 }
 
+#[cfg(feature = "cli")]
 /// Is the call there? For the probe.
 pub(super) fn probe_register() -> Result<(), i32> {
     match send_by_register(&message(-1)) {

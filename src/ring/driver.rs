@@ -264,6 +264,7 @@ impl Ring {
         }
     }
 
+    #[cfg(feature = "cli")]
     /// Does the kernel know collecting waits?
     pub(crate) fn can_collect(&self) -> bool {
         self.queue.has_collect()

@@ -19,11 +19,14 @@ mod buffers;
 mod driver;
 mod error;
 mod limits;
+#[cfg(feature = "cli")]
 pub(crate) mod namespace;
+#[cfg(feature = "cli")]
 pub(crate) mod probe;
 mod queue;
 mod reaping;
 mod sends;
+#[cfg(feature = "cli")]
 pub(crate) mod signals;
 mod socket;
 #[cfg(test)]
@@ -37,6 +40,7 @@ use bytes::BytesMut;
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
+#[cfg(feature = "cli")]
 pub use self::namespace::NamespaceError;
 
 /// Sizes of a ring, fixed when it is opened.

@@ -51,6 +51,7 @@ impl Queue {
         Err(RingError::from_setup("set up io_uring", refusal.unwrap_or(libc::EINVAL)))
     }
 
+    #[cfg(feature = "cli")]
     pub(super) fn has_collect(&self) -> bool {
         self.has_collect
     }
@@ -167,6 +168,7 @@ impl Queue {
     }
 }
 
+#[cfg(feature = "cli")]
 /// Sets a ring of that flavour up, and closes it.
 pub(super) fn probe_flavour(flavour: Flavour) -> Result<(), RingError> {
     let mut builder = IoUring::builder();
