@@ -53,8 +53,8 @@ impl Watcher {
     /// Opens a watcher as the builder says.
     #[expect(
         deprecated,
-        reason = "its successor is unsafe; the ring's descriptor stays the same \
-        and open for as long as the `AsyncFd` holds the watcher, which is all that it asks"
+        reason = "its successor leaves a promise to the caller: that the descriptor stays the \
+                  same and open for as long as it is registered, as the ring's does"
     )]
     pub fn from_builder(builder: WatcherBuilder) -> Result<Self, WatchError> {
         let watcher = Pollable(builder.pollable().open()?);

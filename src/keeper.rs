@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::desired::Desired;
-use crate::engine::{Canceller, Engine, EngineError, Options};
+use crate::engine::{Canceller, Deadline, Engine, EngineError, Options};
 use crate::host::Counters;
 use crate::limits::REPORTS_MAX;
 use crate::reconcile::{Mode, Report};
@@ -144,7 +144,7 @@ impl KeeperHandle {
     /// The next report, oldest first; `None` where none comes within `timeout`, or the keeper
     /// has ended. Without a timeout it waits until one comes or the keeper ends.
     pub fn next_report(&mut self, timeout: Option<Duration>) -> Option<Report> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = timeout.map(Deadline::after);
         loop {
             let mut mailbox = self.shared.lock();
             if mailbox.missed > 0 && mailbox.reports.is_empty() {
@@ -157,7 +157,7 @@ impl KeeperHandle {
                 return None;
             }
             drop(mailbox);
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.as_ref().map(Deadline::left);
             // Neither a signal nor an error of the wait ends it before its time.
             let is_rung = self.doorbell.wait(left).unwrap_or(false);
             if !is_rung && left == Some(Duration::ZERO) {

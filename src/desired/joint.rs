@@ -8,7 +8,7 @@ use super::checks::{About, Problem};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
 use super::{ExtraAddresses, State};
-use crate::model::kind::ValueType;
+use crate::model::kind::{Kind, ValueType};
 use crate::model::text::LinkName;
 
 /// All declarations, those of links by name.
@@ -204,11 +204,11 @@ impl<'d> Joint<'d> {
         let kind = own.or_else(|| creator.and_then(|link| link.settings));
         if let Some(kind) = kind.map(|settings| settings.kind) {
             if !kind.can_have_ports {
-                self.push(
-                    about,
-                    format!("`{master}` is a {}, which cannot have ports", kind.name),
-                    "name a bridge, or another link that takes ports",
-                );
+                let message = format!("`{master}` is a {}, which cannot have ports", kind.name);
+                let kinds = Kind::ALL.iter().filter(|kind| kind.can_have_ports);
+                let names: Vec<_> = kinds.map(|kind| kind.name).collect();
+                let help = format!("name a link of a kind that takes ports: {}", names.join(", "));
+                self.push(about, message, &help);
             }
         }
     }

@@ -10,17 +10,9 @@ use std::collections::BTreeSet;
 use crate::model::address::{Address, AddressKey};
 use crate::model::consequences::{Taken, Trigger, taken_in_silence};
 use crate::model::link::Link;
-use crate::model::network::Network;
+use crate::model::network::{Network, Table};
 use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{Route, RouteKey};
-
-/// The tables, in the order in which they are dumped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Table {
-    Links,
-    Addresses,
-    Routes,
-}
 
 /// What tells an object from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,9 +11,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use self::mirror::Mirror;
-pub(crate) use self::mirror::Table;
 use crate::desired::Desired;
-use crate::model::network::Network;
+use crate::model::network::{Network, Table};
 use crate::model::object::Event;
 use crate::plan::Step;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};

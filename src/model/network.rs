@@ -11,6 +11,17 @@ use super::object::ObjectId;
 use super::route::{Route, RouteKey, RouteSlot};
 use super::text::LinkName;
 
+/// One of the tables, in the order in which they are read: what stands on others comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// All links.
+    Links,
+    /// The addresses of both families.
+    Addresses,
+    /// The routes of both families and every routing table.
+    Routes,
+}
+
 /// The network state of one namespace.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use self::bindings::Bindings;
-pub use self::report::{Attempt, Outcome, Report};
+pub use self::report::{Attempt, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, QUIET_RESET};
@@ -21,6 +21,7 @@ use crate::model::address::AddressKey;
 use crate::model::change::{Change, NewLink};
 use crate::model::network::Network;
 use crate::model::object::{Event, Object, ObjectId, What};
+pub use crate::model::refusal::Outcome;
 use crate::model::text::LinkName;
 use crate::plan::{Blocked, DesiredIndex, Diff, Plan, Reason, Step, Subject};
 

@@ -10,11 +10,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Sequence;
-use crate::host::Table;
 use crate::limits::{
     DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_MAX,
 };
-use crate::wire::encode::{self, Dump};
+use crate::model::network::Table;
+use crate::wire::encode;
 
 /// The dumps of one socket, one at a time: a second one would meet EBUSY.
 #[derive(Debug, Default)]
@@ -121,12 +121,7 @@ impl Dumps {
             return None;
         }
         let sequence = numbers.next();
-        let what = match table {
-            Table::Links => Dump::Links,
-            Table::Addresses => Dump::Addresses,
-            Table::Routes => Dump::Routes,
-        };
-        encode::dump(what, sequence, buffer);
+        encode::dump(table, sequence, buffer);
         let (deadline, interrupted) = (now + DUMP_DEADLINE, false);
         self.state = State::InFlight { table, sequence, deadline, interrupted };
         Some((table, goes_on))

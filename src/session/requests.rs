@@ -13,9 +13,8 @@ use super::Sequence;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX};
 use crate::model::change::{Change, Op};
 use crate::model::object::ObjectId;
-use crate::model::refusal::Refusal;
+use crate::model::refusal::{Outcome, Refusal};
 use crate::model::text::{LinkName, write_escaped};
-use crate::reconcile::Outcome;
 use crate::wire::decode::Ack;
 use crate::wire::encode::{self, EncodeError};
 

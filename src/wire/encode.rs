@@ -19,6 +19,7 @@ use netlink_packet_route::route::RouteMessage;
 use super::numbers::flags::*;
 use super::view::MESSAGE_FLAGS_OFFSET;
 use crate::model::change::Change;
+use crate::model::network::Table;
 use crate::model::text::LinkName;
 
 /// Why a change could not be written as a message.
@@ -29,24 +30,13 @@ pub(crate) enum EncodeError {
     UnknownLink(LinkName),
 }
 
-/// What to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dump {
-    /// RTM_GETLINK.
-    Links,
-    /// RTM_GETADDR of all families.
-    Addresses,
-    /// RTM_GETROUTE of all families and tables.
-    Routes,
-}
-
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
 /// zero, which asks for everything.
-pub(crate) fn dump(what: Dump, sequence: u32, out: &mut BytesMut) {
-    let message = match what {
-        Dump::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        Dump::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        Dump::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
+pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
+    let message = match table {
+        Table::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        Table::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        Table::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
     };
     append(message, NLM_F_DUMP, sequence, out);
 }

@@ -7,12 +7,12 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkInfo};
 use serde_json::Value as Json;
 
-use super::super::encode::Dump;
 use super::super::view::messages;
 use super::namespace::{self, Namespace, ip, ip_json};
 use crate::model::address::{self, Prefix};
 use crate::model::kind::{Settings, Value};
 use crate::model::link::{self, Link};
+use crate::model::network::Table;
 use crate::model::route::{self, Route};
 use crate::model::text::Mac;
 
@@ -318,7 +318,7 @@ fn assert_hops(route: &Route, json: &Json, links: &[Link]) {
 fn links_read_as_netlink_packet_route_reads_them() {
     let Some(mut namespace) = made() else { return };
     let mut compared = 0;
-    for datagram in namespace.dump(Dump::Links) {
+    for datagram in namespace.dump(Table::Links) {
         for message in messages(&datagram) {
             let message = message.unwrap();
             let start = message.payload.as_ptr().addr() - datagram.as_ptr().addr() - 16;

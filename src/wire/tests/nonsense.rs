@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::decode::{Decoded, decode};
-use super::super::encode::Dump;
 use super::super::view::{attributes, messages};
 use super::namespace::{self, ip};
+use crate::model::network::Table;
 
 /// Walks and decodes everything in `bytes`, and counts what came out.
 fn devour(bytes: &[u8]) -> usize {
@@ -70,7 +70,7 @@ fn real_messages_cut_or_mutated_anywhere_are_survived() {
     ip("route add 10.0.0.0/8 nexthop via 192.0.2.5 nexthop via 192.0.2.6");
     ip("-6 route add 2001:db8:a::/48 nexthop via 2001:db8::5 nexthop via 2001:db8::6");
     let mut seed = 1_u64;
-    for what in [Dump::Links, Dump::Addresses, Dump::Routes] {
+    for what in [Table::Links, Table::Addresses, Table::Routes] {
         for datagram in namespace.dump(what) {
             for len in 0..datagram.len() {
                 devour(&datagram[..len]);
