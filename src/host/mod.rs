@@ -4,6 +4,8 @@
 //! drives it with a ring, the tests with a kernel of their own.
 
 mod mirror;
+#[cfg(test)]
+mod sim;
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -271,7 +271,7 @@ impl Ring {
     }
 
     /// The ring's descriptor, to be waited for by epoll where the ring was opened `pollable`.
-    #[cfg(feature = "aio")]
+    #[cfg(any(test, feature = "aio"))]
     pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         // SAFETY: the io_uring owns the descriptor and lives as long as the borrow of `self`.
         unsafe { std::os::fd::BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }

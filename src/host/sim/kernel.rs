@@ -1,0 +1,625 @@
+//! A kernel made of values: enough of rtnetlink to be asked, to answer and to tell.
+//!
+//! It reads and writes bytes by netlink-packet-route, so that our own decoding meets another
+//! codec, and knows the habits that matter: errors are always answered and success where asked,
+//! notifications come before the ack, an overrun socket takes nothing until it is empty, and much
+//! is taken away without a word.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Rt};
+
+const NLM_F_MULTI: u16 = 2;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SimLink {
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) up: bool,
+    pub(super) mtu: u32,
+    pub(super) mac: Vec<u8>,
+    pub(super) group: u32,
+    pub(super) master: u32,
+    pub(super) peer: u32,
+}
+
+/// (link, address, prefix length)
+pub(super) type SimAddress = (u32, IpAddr, u8);
+/// (table, destination, prefix length, metric)
+pub(super) type SimSlot = (u32, IpAddr, u8, u32);
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SimRoute {
+    pub(super) via: Option<IpAddr>,
+    pub(super) dev: u32,
+    pub(super) protocol: u8,
+}
+
+/// What is dumped, and how far it got.
+#[derive(Debug)]
+struct DumpState {
+    sequence: u32,
+    kind: DumpKind,
+    next: usize,
+    changes_at_start: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum DumpKind {
+    Links,
+    Addresses,
+    Routes,
+}
+
+/// Faults that the next requests meet.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Answer the next dump with EBUSY.
+    pub(super) busy: bool,
+    /// Lose the next ack.
+    pub(super) lose_ack: bool,
+    /// How many events the socket holds.
+    pub(super) queue_len_max: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pub(super) links: BTreeMap<u32, SimLink>,
+    /// The value is whether it is permanent.
+    pub(super) addresses: BTreeMap<SimAddress, bool>,
+    pub(super) routes: BTreeMap<SimSlot, Vec<SimRoute>>,
+    pub(super) events: VecDeque<Vec<u8>>,
+    pub(super) replies: VecDeque<Vec<u8>>,
+    pub(super) faults: Faults,
+    /// Datagrams dropped since it was last told.
+    pub(super) dropped: u64,
+    is_congested: bool,
+    next_index: u32,
+    dump: Option<DumpState>,
+    changes: u64,
+    /// Requests that were no RTM_GET*.
+    pub(super) writes: u64,
+}
+
+impl Kernel {
+    pub(super) fn new(queue_len_max: usize) -> Self {
+        let lo = SimLink {
+            name: "lo".to_owned(),
+            kind: "",
+            up: true,
+            mtu: 65536,
+            mac: vec![0; 6],
+            group: 0,
+            master: 0,
+            peer: 0,
+        };
+        Self {
+            links: BTreeMap::from([(1, lo)]),
+            addresses: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            events: VecDeque::new(),
+            replies: VecDeque::new(),
+            faults: Faults { queue_len_max, ..Faults::default() },
+            dropped: 0,
+            is_congested: false,
+            next_index: 2,
+            dump: None,
+            changes: 0,
+            writes: 0,
+        }
+    }
+
+    /// The next event, unless the queue is empty, which ends a congestion.
+    pub(super) fn read_event(&mut self) -> Option<Vec<u8>> {
+        let event = self.events.pop_front();
+        self.is_congested &= event.is_some() && !self.events.is_empty();
+        event
+    }
+
+    /// The next answer; a dump makes its parts as they are read.
+    pub(super) fn read_reply(&mut self) -> Option<Vec<u8>> {
+        self.replies.pop_front().or_else(|| self.dump_part())
+    }
+
+    pub(super) fn index_of(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+    }
+
+    /// Takes a datagram of requests.
+    pub(super) fn request(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let message = NetlinkMessage::<Rt>::deserialize(bytes).expect("a sound request");
+            let len = usize::try_from(message.header.length).expect("a length").next_multiple_of(4);
+            bytes = &bytes[len.min(bytes.len())..];
+            self.one(message);
+        }
+    }
+
+    fn one(&mut self, message: NetlinkMessage<Rt>) {
+        let header = message.header;
+        let NetlinkPayload::InnerMessage(request) = message.payload else { panic!("no request") };
+        if header.flags & NLM_F_DUMP == NLM_F_DUMP {
+            return self.begin_dump(header.sequence_number, &request);
+        }
+        self.writes += 1;
+        let is_new = header.flags & NLM_F_CREATE != 0;
+        let is_exclusive = header.flags & NLM_F_EXCL != 0;
+        let replaces = header.flags & NLM_F_REPLACE != 0;
+        let errno = match request {
+            Rt::NewLink(link) if is_new => self.create_link(&link),
+            Rt::NewLink(link) => self.set_link(&link),
+            Rt::DelLink(link) => match self.links.contains_key(&link.header.index) {
+                true => self.delete_link(link.header.index),
+                false => libc::ENODEV,
+            },
+            Rt::NewAddress(address) => self.put_address(&address, replaces),
+            Rt::DelAddress(address) => self.delete_address(key_of_address(&address)),
+            Rt::NewRoute(route) => self.put_route(&route, is_exclusive, replaces),
+            Rt::DelRoute(route) => self.delete_route(&route),
+            other => panic!("not asked for so far: {other:?}"),
+        };
+        if errno != 0 || header.flags & NLM_F_ACK != 0 {
+            if std::mem::take(&mut self.faults.lose_ack) {
+                return;
+            }
+            let mut ack = vec![0; 36];
+            ack[0..4].copy_from_slice(&36_u32.to_ne_bytes());
+            ack[4..6].copy_from_slice(&2_u16.to_ne_bytes());
+            ack[8..12].copy_from_slice(&header.sequence_number.to_ne_bytes());
+            ack[16..20].copy_from_slice(&(-errno).to_ne_bytes());
+            self.replies.push_back(ack);
+        }
+    }
+
+    fn begin_dump(&mut self, sequence: u32, request: &Rt) {
+        let kind = match request {
+            Rt::GetLink(_) => DumpKind::Links,
+            Rt::GetAddress(_) => DumpKind::Addresses,
+            Rt::GetRoute(_) => DumpKind::Routes,
+            other => panic!("no dump: {other:?}"),
+        };
+        if std::mem::take(&mut self.faults.busy) || self.dump.is_some() {
+            let mut busy = vec![0; 36];
+            busy[0..4].copy_from_slice(&36_u32.to_ne_bytes());
+            busy[4..6].copy_from_slice(&2_u16.to_ne_bytes());
+            busy[8..12].copy_from_slice(&sequence.to_ne_bytes());
+            busy[16..20].copy_from_slice(&(-libc::EBUSY).to_ne_bytes());
+            self.replies.push_back(busy);
+            return;
+        }
+        let changes_at_start = self.changes;
+        self.dump = Some(DumpState { sequence, kind, next: 0, changes_at_start });
+    }
+
+    /// Two entries a datagram, of the state as it is now; entries that move are skipped or
+    /// repeated, as the kernel's are. Routes never say that they were interrupted.
+    fn dump_part(&mut self) -> Option<Vec<u8>> {
+        let state = self.dump.as_ref()?;
+        let (sequence, next) = (state.sequence, state.next);
+        let entries: Vec<Rt> = match state.kind {
+            DumpKind::Links => self.links.keys().map(|&index| self.link_message(index)).collect(),
+            DumpKind::Addresses => self.addresses.iter().map(address_message).collect(),
+            DumpKind::Routes => {
+                let routes = self.routes.iter();
+                routes
+                    .flat_map(|(slot, hops)| hops.iter().map(|hop| route_message(*slot, hop)))
+                    .collect()
+            }
+        };
+        let is_changed = self.changes != state.changes_at_start && state.kind != DumpKind::Routes;
+        let interrupted = if is_changed { NLM_F_DUMP_INTR } else { 0 };
+        let flags = NLM_F_MULTI | interrupted;
+        let mut bytes = Vec::new();
+        for entry in entries.into_iter().skip(next).take(2) {
+            let entry = match entry {
+                Rt::NewLink(_) | Rt::NewAddress(_) | Rt::NewRoute(_) => entry,
+                other => panic!("{other:?}"),
+            };
+            bytes.extend(encoded(entry, flags, sequence));
+        }
+        if bytes.is_empty() {
+            self.dump = None;
+            bytes = vec![0; 20];
+            bytes[0..4].copy_from_slice(&20_u32.to_ne_bytes());
+            bytes[4..6].copy_from_slice(&3_u16.to_ne_bytes());
+            bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+            bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        } else if let Some(state) = &mut self.dump {
+            state.next += 2;
+        }
+        Some(bytes)
+    }
+
+    fn tell(&mut self, message: Rt, flags: u16) {
+        self.changes += 1;
+        let is_full = self.events.len() >= self.faults.queue_len_max;
+        if is_full || self.is_congested {
+            self.is_congested = true;
+            self.dropped += 1;
+            return;
+        }
+        self.events.push_back(encoded(message, flags, 0));
+    }
+
+    fn tell_link(&mut self, index: u32) {
+        let message = self.link_message(index);
+        self.tell(message, 0);
+    }
+
+    fn create_link(&mut self, request: &LinkMessage) -> i32 {
+        let Some(kind) = kind_of(request) else { return libc::EOPNOTSUPP };
+        let name = name_of(request).expect("a created link has a name");
+        let peer_request = peer_of(request);
+        let peer_name = peer_request.as_ref().and_then(name_of);
+        let is_taken = |name: &String| self.index_of(name).is_some();
+        if is_taken(&name) || peer_name.as_ref().is_some_and(is_taken) {
+            return libc::EEXIST;
+        }
+        let index = self.next_index;
+        self.next_index += 1;
+        let mut link = new_link(name, kind, index);
+        if let Err(errno) = self.change(&mut link, request) {
+            return errno;
+        }
+        if let (Some(peer_request), Some(peer_name)) = (peer_request, peer_name) {
+            let peer_index = self.next_index;
+            self.next_index += 1;
+            let mut peer = new_link(peer_name, kind, peer_index);
+            peer.peer = index;
+            link.peer = peer_index;
+            if let Err(errno) = self.change(&mut peer, &peer_request) {
+                return errno;
+            }
+            self.links.insert(peer_index, peer);
+        }
+        let peer = link.peer;
+        self.links.insert(index, link);
+        if peer != 0 {
+            self.tell_link(peer);
+        }
+        self.tell_link(index);
+        0
+    }
+
+    /// What a message says of a link, as far as it can be done: in part, like the kernel.
+    fn change(&self, link: &mut SimLink, request: &LinkMessage) -> Result<(), i32> {
+        for attribute in &request.attributes {
+            match attribute {
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Address(mac) => link.mac = mac.to_vec(),
+                LinkAttribute::Group(group) => link.group = *group,
+                LinkAttribute::Controller(master) if *master != 0 => {
+                    let master_link = self.links.get(master).ok_or(libc::EINVAL)?;
+                    if master_link.kind != "bridge" {
+                        return Err(libc::EOPNOTSUPP);
+                    }
+                    link.master = *master;
+                }
+                _ => {}
+            }
+        }
+        if request.header.change_mask.contains(LinkFlags::Up) {
+            link.up = request.header.flags.contains(LinkFlags::Up);
+        }
+        Ok(())
+    }
+
+    fn set_link(&mut self, request: &LinkMessage) -> i32 {
+        let index = request.header.index;
+        let Some(before) = self.links.get(&index).cloned() else { return libc::ENODEV };
+        let mut link = before.clone();
+        if let Some(name) = name_of(request).filter(|name| *name != link.name) {
+            if self.index_of(&name).is_some() {
+                return libc::EEXIST;
+            }
+            link.name = name;
+        }
+        let result = self.change(&mut link, request);
+        let went_down = before.up && !link.up;
+        if link != before {
+            self.links.insert(index, link);
+            self.tell_link(index);
+        }
+        if went_down {
+            self.link_went_down(index);
+        }
+        result.err().unwrap_or(0)
+    }
+
+    /// IPv4 routes go in silence, IPv6 routes and addresses are told of.
+    pub(super) fn link_went_down(&mut self, index: u32) {
+        self.remove_routes(|slot, hop| hop.dev == index && slot.1.is_ipv4(), false);
+        self.remove_routes(|slot, hop| hop.dev == index && slot.1.is_ipv6(), true);
+        let gone = self.addresses.keys().filter(|key| key.0 == index && key.1.is_ipv6());
+        for key in gone.copied().collect::<Vec<_>>() {
+            self.addresses.remove(&key);
+            self.tell(deleted(address_message((&key, &true))), 0);
+        }
+    }
+
+    pub(super) fn delete_link(&mut self, index: u32) -> i32 {
+        let peer = self.links.get(&index).map_or(0, |link| link.peer);
+        for gone in [index, peer] {
+            if !self.links.contains_key(&gone) {
+                continue;
+            }
+            let ports: Vec<u32> =
+                self.links.iter().filter(|(_, it)| it.master == gone).map(|(at, _)| *at).collect();
+            for port in ports {
+                self.links.get_mut(&port).expect("a port").master = 0;
+                self.tell_link(port);
+            }
+            self.remove_routes(|_, hop| hop.dev == gone, false);
+            self.addresses.retain(|key, _| key.0 != gone);
+            let message = deleted(self.link_message(gone));
+            self.links.remove(&gone);
+            self.tell(message, 0);
+        }
+        0
+    }
+
+    fn put_address(&mut self, request: &AddressMessage, replaces: bool) -> i32 {
+        let key = key_of_address(request);
+        if !self.links.contains_key(&key.0) {
+            return libc::ENODEV;
+        }
+        if self.addresses.contains_key(&key) && !replaces {
+            return libc::EEXIST;
+        }
+        self.set_address(key, true);
+        0
+    }
+
+    pub(super) fn set_address(&mut self, key: SimAddress, permanent: bool) {
+        self.addresses.insert(key, permanent);
+        self.tell(address_message((&key, &permanent)), 0);
+    }
+
+    pub(super) fn delete_address(&mut self, key: SimAddress) -> i32 {
+        let Some(permanent) = self.addresses.remove(&key) else { return libc::EADDRNOTAVAIL };
+        self.tell(deleted(address_message((&key, &permanent))), 0);
+        let is_last = !self.addresses.keys().any(|other| other.0 == key.0 && other.1.is_ipv4());
+        if key.1.is_ipv4() && is_last {
+            self.remove_routes(|slot, hop| hop.dev == key.0 && slot.1.is_ipv4(), false);
+        }
+        0
+    }
+
+    fn put_route(&mut self, request: &RouteMessage, exclusive: bool, replaces: bool) -> i32 {
+        let (slot, route) = route_of(request);
+        let Some(link) = self.links.get(&route.dev) else { return libc::ENODEV };
+        if !link.up {
+            return libc::ENETDOWN;
+        }
+        let family = |key: &&SimAddress| key.0 == route.dev && key.1.is_ipv4();
+        if slot.1.is_ipv4() && self.addresses.keys().find(family).is_none() {
+            return libc::ENETUNREACH;
+        }
+        let hops = self.routes.entry(slot).or_default();
+        let is_same = |hop: &SimRoute| (hop.via, hop.dev) == (route.via, route.dev);
+        if !replaces && (hops.iter().any(is_same) || (exclusive && !hops.is_empty())) {
+            return libc::EEXIST;
+        }
+        self.set_route(slot, route, replaces);
+        0
+    }
+
+    /// A replacement tells of itself only, with NLM_F_REPLACE.
+    pub(super) fn set_route(&mut self, slot: SimSlot, route: SimRoute, replaces: bool) {
+        let hops = self.routes.entry(slot).or_default();
+        if replaces {
+            hops.clear();
+        }
+        hops.push(route.clone());
+        let flags = if replaces { NLM_F_REPLACE } else { 0 };
+        self.tell(route_message(slot, &route), flags);
+    }
+
+    fn delete_route(&mut self, request: &RouteMessage) -> i32 {
+        let (slot, route) = route_of(request);
+        match self.routes.get(&slot).is_some_and(|hops| hops.contains(&route)) {
+            true => self.remove_routes(|at, hop| *at == slot && *hop == route, true),
+            false => return libc::ESRCH,
+        }
+        0
+    }
+
+    pub(super) fn remove_routes(&mut self, gone: impl Fn(&SimSlot, &SimRoute) -> bool, told: bool) {
+        let mut removed = Vec::new();
+        for (slot, hops) in &mut self.routes {
+            hops.retain(|hop| {
+                let goes = gone(slot, hop);
+                if goes {
+                    removed.push((*slot, hop.clone()));
+                }
+                !goes
+            });
+        }
+        self.routes.retain(|_, hops| !hops.is_empty());
+        self.changes += u64::from(!removed.is_empty());
+        for (slot, hop) in removed.iter().filter(|_| told) {
+            self.tell(deleted(route_message(*slot, hop)), 0);
+        }
+    }
+
+    fn link_message(&self, index: u32) -> Rt {
+        let link = &self.links[&index];
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.header.flags.set(LinkFlags::Up, link.up);
+        message.attributes = vec![
+            LinkAttribute::IfName(link.name.clone()),
+            LinkAttribute::Mtu(link.mtu),
+            LinkAttribute::Address(link.mac.clone().into()),
+            LinkAttribute::Group(link.group),
+        ];
+        if link.master != 0 {
+            message.attributes.push(LinkAttribute::Controller(link.master));
+        }
+        if link.peer != 0 {
+            message.attributes.push(LinkAttribute::Link(link.peer));
+        }
+        if !link.kind.is_empty() {
+            let info = vec![LinkInfo::Kind(InfoKind::from(link.kind))];
+            message.attributes.push(LinkAttribute::LinkInfo(info));
+        }
+        Rt::NewLink(message)
+    }
+
+    pub(super) fn rename(&mut self, index: u32, name: &str) {
+        if self.index_of(name).is_none() {
+            self.links.get_mut(&index).expect("a link").name = name.to_owned();
+            self.tell_link(index);
+        }
+    }
+
+    pub(super) fn update(&mut self, index: u32, change: impl FnOnce(&mut SimLink)) {
+        let link = self.links.get_mut(&index).expect("a link");
+        let was_up = link.up;
+        change(link);
+        let went_down = was_up && !link.up;
+        self.tell_link(index);
+        if went_down {
+            self.link_went_down(index);
+        }
+    }
+}
+
+fn new_link(name: String, kind: &'static str, index: u32) -> SimLink {
+    let mac = vec![2, 0, 0, 0, 0, u8::try_from(index % 256).unwrap_or(0)];
+    SimLink { name, kind, up: false, mtu: 1500, mac, group: 0, master: 0, peer: 0 }
+}
+
+fn encoded(message: Rt, flags: u16, sequence: u32) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    (header.flags, header.sequence_number) = (flags, sequence);
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len().next_multiple_of(4)];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+fn deleted(message: Rt) -> Rt {
+    match message {
+        Rt::NewLink(link) => Rt::DelLink(link),
+        Rt::NewAddress(address) => Rt::DelAddress(address),
+        Rt::NewRoute(route) => Rt::DelRoute(route),
+        other => other,
+    }
+}
+
+fn name_of(message: &LinkMessage) -> Option<String> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+fn kind_of(message: &LinkMessage) -> Option<&'static str> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.iter().find_map(|info| match info {
+            LinkInfo::Kind(InfoKind::Bridge) => Some("bridge"),
+            LinkInfo::Kind(InfoKind::Veth) => Some("veth"),
+            LinkInfo::Kind(InfoKind::Ifb) => Some("ifb"),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+fn peer_of(message: &LinkMessage) -> Option<LinkMessage> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.iter().find_map(|info| match info {
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))) => Some(peer.clone()),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+fn family_of(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn address_message((key, permanent): (&SimAddress, &bool)) -> Rt {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(key.1);
+    message.header.prefix_len = key.2;
+    message.header.index = key.0;
+    let flags = if *permanent { AddressFlags::Permanent } else { AddressFlags::empty() };
+    message.attributes = vec![
+        AddressAttribute::Address(key.1),
+        AddressAttribute::Local(key.1),
+        AddressAttribute::Flags(flags),
+    ];
+    Rt::NewAddress(message)
+}
+
+fn key_of_address(message: &AddressMessage) -> SimAddress {
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(local) => Some(*local),
+        _ => None,
+    });
+    (message.header.index, local.expect("a local address"), message.header.prefix_len)
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    }
+}
+
+fn route_message((table, to, len, metric): SimSlot, route: &SimRoute) -> Rt {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family_of(to);
+    message.header.destination_prefix_length = len;
+    message.header.table = 254;
+    message.header.protocol = RouteProtocol::from(route.protocol);
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Destination(route_address(to)),
+        RouteAttribute::Table(table),
+        RouteAttribute::Oif(route.dev),
+        RouteAttribute::Priority(metric),
+    ];
+    message.attributes.extend(route.via.map(|via| RouteAttribute::Gateway(route_address(via))));
+    Rt::NewRoute(message)
+}
+
+fn route_of(message: &RouteMessage) -> (SimSlot, SimRoute) {
+    let plain = |address: &RouteAddress| match address {
+        RouteAddress::Inet(address) => IpAddr::V4(*address),
+        RouteAddress::Inet6(address) => IpAddr::V6(*address),
+        other => panic!("{other:?}"),
+    };
+    let (mut to, mut via, mut dev, mut metric) = (None, None, 0, 0);
+    let mut table = u32::from(message.header.table);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => to = Some(plain(address)),
+            RouteAttribute::Gateway(address) => via = Some(plain(address)),
+            RouteAttribute::Oif(index) => dev = *index,
+            RouteAttribute::Priority(number) => metric = *number,
+            RouteAttribute::Table(number) => table = *number,
+            _ => {}
+        }
+    }
+    let to = to.expect("the tests have no default routes");
+    let slot = (table, to, message.header.destination_prefix_length, metric);
+    (slot, SimRoute { via, dev, protocol: message.header.protocol.into() })
+}
