@@ -129,7 +129,20 @@ impl Kernel {
         event
     }
 
-    /// The next answer; a dump makes its parts as they are read.
+    /// Makes the next part of a dump ahead of its reading, which then is older than the events
+    /// that come before it.
+    pub(super) fn prefetch(&mut self) {
+        if let Some(part) = self.dump_part() {
+            self.replies.push_back(part);
+        }
+    }
+
+    /// Whether it has nothing more to say.
+    pub(super) fn is_idle(&self) -> bool {
+        self.events.is_empty() && self.replies.is_empty() && self.dump.is_none()
+    }
+
+    /// The next answer; a dump makes its parts as they are read, at the latest.
     pub(super) fn read_reply(&mut self) -> Option<Vec<u8>> {
         self.replies.pop_front().or_else(|| self.dump_part())
     }

@@ -100,7 +100,7 @@ struct World {
 impl World {
     fn new(seed: u64, is_faulty: bool) -> Self {
         let mut random = Random::new(seed);
-        let queue = if is_faulty { 4 + random.below(60) } else { 100_000 };
+        let queue = if is_faulty { 2 + random.below(12) } else { 100_000 };
         let now = Instant::now();
         let host = Host::new(now, true, 1 << 20);
         let replayed = Network::default();
@@ -121,6 +121,9 @@ impl World {
         let mut buffer = BytesMut::new();
         if self.host.poll_transmit(self.now, &mut buffer) {
             self.kernel.request(&buffer);
+        }
+        if self.random.one_in(2) {
+            self.kernel.prefetch();
         }
         let mut read = 0;
         let events = if was_draining { usize::MAX } else { events };
@@ -154,7 +157,9 @@ impl World {
             if self.is_faulty {
                 self.fault();
             }
-            if self.random.one_in(3) {
+            // Now and then a storm, which no queue of this size holds.
+            let storm = if self.random.one_in(20) { 8 } else { self.random.below(2) };
+            for _ in 0..storm {
                 self.foreign();
             }
             if self.random.one_in(4) {
@@ -215,7 +220,9 @@ impl World {
             }
             _ => {
                 if let Some((slot, route)) = self.random.pick(&routes).cloned() {
-                    self.kernel.set_route(slot, SimRoute { protocol: 3, ..route }, true);
+                    let via = self.random.one_in(2).then(|| stranger(slot.1)).or(route.via);
+                    let protocol = 3;
+                    self.kernel.set_route(slot, SimRoute { via, protocol, ..route }, true);
                 }
             }
         }
@@ -225,13 +232,16 @@ impl World {
     fn come_to_rest(&mut self, seed: u64) {
         self.kernel.faults = kernel::Faults { queue_len_max: 100_000, ..Default::default() };
         for _ in 0..TURNS_TO_REST_MAX {
-            self.turn(usize::MAX, usize::MAX);
+            let (events, replies) = (self.random.below(4), self.random.below(4));
+            self.turn(events, replies);
             let is_quiet = self.kernel.events.is_empty() && self.kernel.dropped == 0;
             if is_quiet && self.host.is_settled() {
                 return;
             }
-            if let Some(at) = self.host.poll_timeout() {
-                self.now = self.now.max(at);
+            // Time is short while something is on its way, and jumps to the next timer else.
+            match self.host.poll_timeout().filter(|_| self.kernel.is_idle()) {
+                Some(at) => self.now = self.now.max(at),
+                None => self.now += Duration::from_micros(50),
             }
         }
         panic!("seed {seed}: it does not come to rest: {:?}", self.host.counters());
@@ -251,6 +261,14 @@ impl World {
             mirror,
             "seed {seed}: the events do not add up to the mirror"
         );
+    }
+}
+
+/// A gateway that nobody declared, of the family of `to`.
+fn stranger(to: IpAddr) -> IpAddr {
+    match to {
+        IpAddr::V4(_) => IpAddr::from([10, 0, 0, 77]),
+        IpAddr::V6(_) => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77]),
     }
 }
 
@@ -391,6 +409,16 @@ fn what_was_there_throughout_is_never_told_deleted() {
                 world.kernel.links.keys().copied().filter(|&at| at != 1).collect();
             if let Some(&index) = world.random.pick(&links) {
                 world.kernel.update(index, |link| link.up = !link.up);
+            }
+            // Routes of others come and go in front of the stable one, which a dump then skips.
+            let number = u8::try_from(world.random.below(8)).unwrap_or(0);
+            let other = (254, IpAddr::from([10, 50, number, 0]), 24, 0);
+            match world.kernel.routes.contains_key(&other) {
+                true => world.kernel.remove_routes(|at, _| *at == other, true),
+                false => {
+                    let route = SimRoute { via: None, dev: 1, protocol: 3 };
+                    world.kernel.set_route(other, route, false);
+                }
             }
             let (events, replies) = (world.random.below(6), world.random.below(3));
             world.turn(events, replies);
