@@ -134,7 +134,8 @@ impl World {
             let Some(reply) = self.kernel.read_reply() else { break };
             self.host.handle_datagram(self.now, Source::Replies, 0, false, &reply);
         }
-        if was_draining && read == 0 {
+        // Now and then the next turn comes so soon that nothing has happened since.
+        if was_draining && (read == 0 || self.random.one_in(2)) {
             self.host.handle_drained(self.now);
         }
         while self.host.poll_report().is_some() {}
