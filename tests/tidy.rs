@@ -87,6 +87,10 @@ fn arrows_go_down_only() {
             continue;
         };
         for (line, code) in source.code() {
+            if code.contains("crate::{") || code.contains("crate::*") {
+                let what = "name one room in each `use crate::...`, so that its arrow can be seen";
+                complaints.push(source.complain(line, what));
+            }
             for path in code.split("crate::").skip(1) {
                 let named = path.split(|c: char| !c.is_alphanumeric() && c != '_').next();
                 let named = named.unwrap_or_default();

@@ -188,17 +188,10 @@ impl World {
                 self.host.handle_datagram(self.now, Source::Events, 4711, false, &forged);
             }
             3 => self.host.handle_datagram(self.now, Source::Events, 0, true, &[0; 8]),
-            4 => {
-                // A part of a dump, or an ack, that did not fit its buffer.
-                if self.kernel.read_reply().is_some() {
-                    self.host.handle_datagram(self.now, Source::Replies, 0, true, &[0; 8]);
-                }
-            }
-            5 => {
-                if self.kernel.read_reply().is_some() {
-                    self.host.handle_replies_lost();
-                }
-            }
+            // A part of a dump, or an ack, does not fit its buffer, or the socket.
+            4 | 5 if self.kernel.read_reply().is_none() => {}
+            4 => self.host.handle_datagram(self.now, Source::Replies, 0, true, &[0; 8]),
+            5 => self.host.handle_replies_lost(),
             _ => {}
         }
     }
