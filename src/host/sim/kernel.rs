@@ -476,7 +476,7 @@ impl Kernel {
         message.attributes = vec![
             LinkAttribute::IfName(link.name.clone()),
             LinkAttribute::Mtu(link.mtu),
-            LinkAttribute::Address(link.mac.clone().into()),
+            LinkAttribute::Address(link.mac.clone()),
             LinkAttribute::Group(link.group),
         ];
         if link.master != 0 {
