@@ -2,12 +2,11 @@
 
 use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Shown};
-use crate::desired::State;
+use crate::desired::{DesiredLink, State};
 use crate::model::address::{Address, Prefix};
 use crate::model::change::Change;
 use crate::model::consequences::Trigger;
 use crate::model::link::Link;
-use crate::model::text::LinkName;
 
 impl Diff<'_> {
     pub(super) fn addresses(&mut self, position: u32, bound: Option<u32>) {
@@ -49,7 +48,7 @@ impl Diff<'_> {
             self.step(subject, Rank::Address, change, differences, Vec::new());
         }
         if let Some(found) = found.filter(|_| wanted.remove_extra_addresses) {
-            self.extra_addresses(position, wanted.name, &found, addresses);
+            self.extra_addresses(position, wanted, &found, addresses);
         }
     }
 
@@ -61,12 +60,21 @@ impl Diff<'_> {
             .copied()
     }
 
-    fn extra_addresses(&mut self, position: u32, link: LinkName, found: &Link, wanted: &[Prefix]) {
-        let observed = self.observed;
+    fn extra_addresses(
+        &mut self,
+        position: u32,
+        wanted: &DesiredLink,
+        found: &Link,
+        addresses: &[Prefix],
+    ) {
+        let (observed, link) = (self.observed, wanted.name);
+        // The kernel takes them away itself; deleting them afterwards would be an error.
+        let is_going_down = wanted.state == Some(State::Down) && found.is_up();
         for now in observed.addresses_of(found.index) {
             let key = now.key;
-            let is_declared = key.peer.is_none() && wanted.contains(&key.prefix);
-            if is_declared || is_kept_always(now, found) {
+            let is_declared = key.peer.is_none() && addresses.contains(&key.prefix);
+            let goes_with_its_link = is_going_down && !key.prefix.is_ipv4();
+            if is_declared || goes_with_its_link || is_kept_always(now, found) {
                 continue;
             }
             let also_removes = self.taken(Trigger::AddressGone(key));

@@ -9,6 +9,8 @@ mod index;
 mod link;
 mod route;
 mod show;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::net::IpAddr;
 

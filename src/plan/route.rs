@@ -24,7 +24,12 @@ impl Diff<'_> {
             if !self.will_exist(dev) {
                 return self.block(subject, change.object(), Reason::NoSuchLink(dev));
             }
-            let is_down = self.observed.link_named(dev).is_some_and(|link| !link.is_up());
+            // One that is still to be made is made down, unless it is declared up.
+            let found = match self.declared(dev) {
+                Some(wanted) => self.find(wanted, None),
+                None => self.observed.link_named(dev).copied(),
+            };
+            let is_down = found.is_none_or(|link| !link.is_up());
             if is_down && declared != Some(State::Up) {
                 return self.block(subject, change.object(), Reason::LinkIsDown(dev));
             }

@@ -7,6 +7,8 @@
 
 mod bindings;
 mod report;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

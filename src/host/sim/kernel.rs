@@ -14,15 +14,18 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Rt};
 
+use crate::model::address::Prefix;
+
 const NLM_F_MULTI: u16 = 2;
 const NLM_F_DUMP_INTR: u16 = 0x10;
+const TABLE_LOCAL: u32 = 255;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SimLink {
@@ -34,6 +37,20 @@ pub(super) struct SimLink {
     pub(super) group: u32,
     pub(super) master: u32,
     pub(super) peer: u32,
+    /// What it stands on and goes with.
+    pub(super) lower: u32,
+    /// IFLA_INFO_DATA, shown as it came.
+    data: Option<InfoData>,
+    /// Whether someone chose its MTU; a bridge follows its ports else.
+    is_mtu_chosen: bool,
+}
+
+/// What an address is, beside itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SimOwn {
+    pub(super) permanent: bool,
+    /// Not the first IPv4 address of its subnet on the link.
+    pub(super) secondary: bool,
 }
 
 /// (link, address, prefix length)
@@ -78,12 +95,13 @@ pub(super) struct Faults {
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) links: BTreeMap<u32, SimLink>,
-    /// The value is whether it is permanent.
-    pub(super) addresses: BTreeMap<SimAddress, bool>,
+    pub(super) addresses: BTreeMap<SimAddress, SimOwn>,
     pub(super) routes: BTreeMap<SimSlot, Vec<SimRoute>>,
     pub(super) events: VecDeque<Vec<u8>>,
     pub(super) replies: VecDeque<Vec<u8>>,
     pub(super) faults: Faults,
+    /// net.ipv4.conf.*.promote_secondaries.
+    pub(super) promotes: bool,
     /// Datagrams dropped since it was last told.
     pub(super) dropped: u64,
     is_congested: bool,
@@ -96,16 +114,7 @@ pub(super) struct Kernel {
 
 impl Kernel {
     pub(super) fn new(queue_len_max: usize) -> Self {
-        let lo = SimLink {
-            name: "lo".to_owned(),
-            kind: "",
-            up: true,
-            mtu: 65536,
-            mac: vec![0; 6],
-            group: 0,
-            master: 0,
-            peer: 0,
-        };
+        let lo = SimLink { up: true, mtu: 65536, ..new_link("lo".to_owned(), "", 0) };
         Self {
             links: BTreeMap::from([(1, lo)]),
             addresses: BTreeMap::new(),
@@ -113,6 +122,7 @@ impl Kernel {
             events: VecDeque::new(),
             replies: VecDeque::new(),
             faults: Faults { queue_len_max, ..Faults::default() },
+            promotes: false,
             dropped: 0,
             is_congested: false,
             next_index: 2,
@@ -284,6 +294,13 @@ impl Kernel {
         let index = self.next_index;
         self.next_index += 1;
         let mut link = new_link(name, kind, index);
+        link.data = data_of(request);
+        if let Some(lower) = lower_of(request) {
+            if !self.links.contains_key(&lower) {
+                return libc::ENODEV;
+            }
+            link.lower = lower;
+        }
         if let Err(errno) = self.change(&mut link, request) {
             return errno;
         }
@@ -304,14 +321,38 @@ impl Kernel {
             self.tell_link(peer);
         }
         self.tell_link(index);
+        self.bridges_follow();
         0
+    }
+
+    /// A device that some driver brings.
+    pub(super) fn plug_in(&mut self, name: &str) {
+        if self.index_of(name).is_none() {
+            let index = self.next_index;
+            self.next_index += 1;
+            self.links.insert(index, new_link(name.to_owned(), "", index));
+            self.tell_link(index);
+        }
+    }
+
+    /// A bridge whose MTU nobody chose has the least of its ports' (`br_mtu_auto_adjust`).
+    fn bridges_follow(&mut self) {
+        for index in self.links.keys().copied().collect::<Vec<_>>() {
+            let link = &self.links[&index];
+            let ports = self.links.values().filter(|port| port.master == index);
+            let least = ports.map(|port| port.mtu).min().unwrap_or(1500);
+            if link.kind == "bridge" && !link.is_mtu_chosen && link.mtu != least {
+                self.links.get_mut(&index).expect("a bridge").mtu = least;
+                self.tell_link(index);
+            }
+        }
     }
 
     /// What a message says of a link, as far as it can be done: in part, like the kernel.
     fn change(&self, link: &mut SimLink, request: &LinkMessage) -> Result<(), i32> {
         for attribute in &request.attributes {
             match attribute {
-                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Mtu(mtu) => (link.mtu, link.is_mtu_chosen) = (*mtu, true),
                 LinkAttribute::Address(mac) => link.mac = mac.to_vec(),
                 LinkAttribute::Group(group) => link.group = *group,
                 LinkAttribute::Controller(master) if *master != 0 => {
@@ -341,46 +382,69 @@ impl Kernel {
             link.name = name;
         }
         let result = self.change(&mut link, request);
-        let went_down = before.up && !link.up;
+        let (was_up, is_up) = (before.up, link.up);
         if link != before {
             self.links.insert(index, link);
             self.tell_link(index);
         }
-        if went_down {
-            self.link_went_down(index);
-        }
+        self.link_went(index, was_up, is_up);
+        self.bridges_follow();
         result.err().unwrap_or(0)
     }
 
-    /// IPv4 routes go in silence, IPv6 routes and addresses are told of.
-    pub(super) fn link_went_down(&mut self, index: u32) {
-        self.remove_routes(|slot, hop| hop.dev == index && slot.1.is_ipv4(), false);
+    fn link_went(&mut self, index: u32, was_up: bool, is_up: bool) {
+        match (was_up, is_up) {
+            (true, false) => self.link_went_down(index),
+            (false, true) => {
+                let own = self.addresses.keys().filter(|key| key.0 == index);
+                for key in own.copied().collect::<Vec<_>>() {
+                    self.connect(key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// IPv4 routes go in silence, save local ones; IPv6 routes and addresses are told of.
+    fn link_went_down(&mut self, index: u32) {
+        let is_gone = |slot: &SimSlot| slot.1.is_ipv4() && slot.0 != TABLE_LOCAL;
+        self.remove_routes(|slot, hop| hop.dev == index && is_gone(slot), false);
         self.remove_routes(|slot, hop| hop.dev == index && slot.1.is_ipv6(), true);
         let gone = self.addresses.keys().filter(|key| key.0 == index && key.1.is_ipv6());
         for key in gone.copied().collect::<Vec<_>>() {
             self.addresses.remove(&key);
-            self.tell(deleted(address_message((&key, &true))), 0);
+            self.tell(
+                deleted(address_message((&key, &SimOwn { permanent: true, secondary: false }))),
+                0,
+            );
         }
     }
 
+    /// Its other end and all that stands on it go too.
     pub(super) fn delete_link(&mut self, index: u32) -> i32 {
-        let peer = self.links.get(&index).map_or(0, |link| link.peer);
-        for gone in [index, peer] {
-            if !self.links.contains_key(&gone) {
-                continue;
-            }
-            let ports: Vec<u32> =
-                self.links.iter().filter(|(_, it)| it.master == gone).map(|(at, _)| *at).collect();
-            for port in ports {
-                self.links.get_mut(&port).expect("a port").master = 0;
-                self.tell_link(port);
-            }
-            self.remove_routes(|_, hop| hop.dev == gone, false);
-            self.addresses.retain(|key, _| key.0 != gone);
-            let message = deleted(self.link_message(gone));
-            self.links.remove(&gone);
-            self.tell(message, 0);
+        let Some(link) = self.links.get(&index).cloned() else { return 0 };
+        let standing = self.links.iter().filter(|(_, it)| it.lower == index);
+        for upper in standing.map(|(at, _)| *at).collect::<Vec<_>>() {
+            self.delete_link(upper);
         }
+        let ports = self.links.iter().filter(|(_, it)| it.master == index);
+        for port in ports.map(|(at, _)| *at).collect::<Vec<_>>() {
+            self.links.get_mut(&port).expect("a port").master = 0;
+            self.tell_link(port);
+        }
+        let gone = self.addresses.keys().filter(|key| key.0 == index && key.1.is_ipv6());
+        // IPv6 addresses are told of, most others go in silence.
+        for key in gone.copied().collect::<Vec<_>>() {
+            let own = self.addresses.remove(&key).expect("an address");
+            self.tell(deleted(address_message((&key, &own))), 0);
+        }
+        self.remove_routes(|_, hop| hop.dev == index, false);
+        self.addresses.retain(|key, _| key.0 != index);
+        let message = deleted(self.link_message(index));
+        self.links.remove(&index);
+        self.tell(message, 0);
+        self.delete_link(link.peer);
+        self.bridges_follow();
         0
     }
 
@@ -397,32 +461,104 @@ impl Kernel {
     }
 
     pub(super) fn set_address(&mut self, key: SimAddress, permanent: bool) {
-        self.addresses.insert(key, permanent);
-        self.tell(address_message((&key, &permanent)), 0);
+        let before = self.addresses.get(&key).copied();
+        let mut alike = self.addresses.iter().filter(|(other, _)| is_same_subnet(other, &key));
+        let secondary = match before {
+            Some(before) => before.secondary,
+            None => alike.any(|(_, own)| !own.secondary),
+        };
+        let own = SimOwn { permanent, secondary };
+        self.addresses.insert(key, own);
+        self.tell(address_message((&key, &own)), 0);
+        self.connect(key);
+    }
+
+    /// The routes that the kernel makes for an address (`fib_add_ifaddr`).
+    fn connect(&mut self, key: SimAddress) {
+        let (dev, address, _) = key;
+        let route = SimRoute { via: None, dev, protocol: 2 };
+        let mut wanted = Vec::new();
+        if address.is_ipv4() {
+            wanted.push((TABLE_LOCAL, address, 32, 0));
+        }
+        let is_secondary = self.addresses.get(&key).is_some_and(|own| own.secondary);
+        if self.links[&dev].up && !is_secondary {
+            wanted.extend(connected_slot(key));
+        }
+        for slot in wanted {
+            if !self.routes.get(&slot).is_some_and(|hops| hops.contains(&route)) {
+                self.set_route(slot, route.clone(), false);
+            }
+        }
     }
 
     pub(super) fn delete_address(&mut self, key: SimAddress) -> i32 {
-        let Some(permanent) = self.addresses.remove(&key) else { return libc::EADDRNOTAVAIL };
-        self.tell(deleted(address_message((&key, &permanent))), 0);
-        let is_last = !self.addresses.keys().any(|other| other.0 == key.0 && other.1.is_ipv4());
-        if key.1.is_ipv4() && is_last {
-            self.remove_routes(|slot, hop| hop.dev == key.0 && slot.1.is_ipv4(), false);
+        let Some(own) = self.addresses.remove(&key) else { return libc::EADDRNOTAVAIL };
+        let alike = self.addresses.keys().filter(|other| is_same_subnet(other, &key));
+        let alike: Vec<_> = alike.copied().filter(|_| !own.secondary).collect();
+        let heir = alike.first().copied().filter(|_| self.promotes);
+        if heir.is_none() {
+            for secondary in alike {
+                self.delete_address(secondary);
+            }
+        }
+        self.tell(deleted(address_message((&key, &own))), 0);
+        let (dev, address, _) = key;
+        self.remove_routes(|slot, hop| is_local_of(slot, address) && hop.dev == dev, true);
+        let is_covered = self
+            .addresses
+            .keys()
+            .any(|other| connected_slot(*other) == connected_slot(key) && other.0 == dev);
+        let connected =
+            connected_slot(key).filter(|_| !own.secondary && (!is_covered || heir.is_some()));
+        if let Some(connected) = connected {
+            self.remove_routes(
+                |slot, hop| *slot == connected && hop.dev == dev && hop.protocol == 2,
+                true,
+            );
+        }
+        if let Some(heir) = heir {
+            let promoted = self.addresses.get_mut(&heir).expect("an heir");
+            promoted.secondary = false;
+            let message = address_message((&heir, &*promoted));
+            self.tell(message, 0);
+            self.connect(heir);
+        }
+        let is_last = !self.addresses.keys().any(|other| other.0 == dev && other.1.is_ipv4());
+        if address.is_ipv4() && is_last {
+            self.remove_routes(|slot, hop| hop.dev == dev && slot.1.is_ipv4(), false);
         }
         0
     }
 
+    /// The link that a gateway is reached through.
+    fn link_to(&self, gateway: IpAddr, dev: u32) -> Option<u32> {
+        let mut own = self.addresses.keys().filter(|key| {
+            (dev == 0 || key.0 == dev)
+                && self.links[&key.0].up
+                && network_of(**key) == network_of((0, gateway, key.2))
+        });
+        own.next().map(|key| key.0)
+    }
+
     fn put_route(&mut self, request: &RouteMessage, exclusive: bool, replaces: bool) -> i32 {
-        let (slot, route) = route_of(request);
+        let (slot, mut route) = route_of(request);
+        if let Some(via) = route.via {
+            match self.links.get(&route.dev) {
+                None if route.dev != 0 => return libc::ENODEV,
+                Some(link) if !link.up => return libc::ENETDOWN,
+                _ => {}
+            }
+            let unreachable = if via.is_ipv4() { libc::ENETUNREACH } else { libc::EHOSTUNREACH };
+            let Some(dev) = self.link_to(via, route.dev) else { return unreachable };
+            route.dev = dev;
+        }
         let Some(link) = self.links.get(&route.dev) else { return libc::ENODEV };
         if !link.up {
             return libc::ENETDOWN;
         }
-        let family = |key: &&SimAddress| key.0 == route.dev && key.1.is_ipv4();
-        if slot.1.is_ipv4() && self.addresses.keys().find(family).is_none() {
-            return libc::ENETUNREACH;
-        }
-        let hops = self.routes.entry(slot).or_default();
         let is_same = |hop: &SimRoute| (hop.via, hop.dev) == (route.via, route.dev);
+        let hops = self.routes.get(&slot).map_or(&[][..], Vec::as_slice);
         if !replaces && (hops.iter().any(is_same) || (exclusive && !hops.is_empty())) {
             return libc::EEXIST;
         }
@@ -482,11 +618,14 @@ impl Kernel {
         if link.master != 0 {
             message.attributes.push(LinkAttribute::Controller(link.master));
         }
-        if link.peer != 0 {
-            message.attributes.push(LinkAttribute::Link(link.peer));
+        // A vxlan names its lower link in its data alone.
+        let below = if link.kind == "macvlan" { link.lower } else { link.peer };
+        if below != 0 {
+            message.attributes.push(LinkAttribute::Link(below));
         }
         if !link.kind.is_empty() {
-            let info = vec![LinkInfo::Kind(InfoKind::from(link.kind))];
+            let mut info = vec![LinkInfo::Kind(InfoKind::from(link.kind))];
+            info.extend(link.data.clone().map(LinkInfo::Data));
             message.attributes.push(LinkAttribute::LinkInfo(info));
         }
         Rt::NewLink(message)
@@ -503,17 +642,28 @@ impl Kernel {
         let link = self.links.get_mut(&index).expect("a link");
         let was_up = link.up;
         change(link);
-        let went_down = was_up && !link.up;
+        let is_up = link.up;
         self.tell_link(index);
-        if went_down {
-            self.link_went_down(index);
-        }
+        self.link_went(index, was_up, is_up);
+        self.bridges_follow();
     }
 }
 
 fn new_link(name: String, kind: &'static str, index: u32) -> SimLink {
     let mac = vec![2, 0, 0, 0, 0, u8::try_from(index % 256).unwrap_or(0)];
-    SimLink { name, kind, up: false, mtu: 1500, mac, group: 0, master: 0, peer: 0 }
+    SimLink {
+        name,
+        kind,
+        up: false,
+        mtu: 1500,
+        mac,
+        group: 0,
+        master: 0,
+        peer: 0,
+        lower: 0,
+        data: None,
+        is_mtu_chosen: false,
+    }
 }
 
 fn encoded(message: Rt, flags: u16, sequence: u32) -> Vec<u8> {
@@ -548,6 +698,8 @@ fn kind_of(message: &LinkMessage) -> Option<&'static str> {
             LinkInfo::Kind(InfoKind::Bridge) => Some("bridge"),
             LinkInfo::Kind(InfoKind::Veth) => Some("veth"),
             LinkInfo::Kind(InfoKind::Ifb) => Some("ifb"),
+            LinkInfo::Kind(InfoKind::MacVlan) => Some("macvlan"),
+            LinkInfo::Kind(InfoKind::Vxlan) => Some("vxlan"),
             _ => None,
         }),
         _ => None,
@@ -564,16 +716,64 @@ fn peer_of(message: &LinkMessage) -> Option<LinkMessage> {
     })
 }
 
+/// What a kind's data says, save a pair's, which is not shown again.
+fn data_of(message: &LinkMessage) -> Option<InfoData> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.iter().find_map(|info| match info {
+            LinkInfo::Data(InfoData::Veth(_)) => None,
+            LinkInfo::Data(data) => Some(data.clone()),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+/// IFLA_LINK, or what a vxlan's data has in its place.
+fn lower_of(message: &LinkMessage) -> Option<u32> {
+    let below = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Link(below) => Some(*below),
+        _ => None,
+    });
+    below.or_else(|| match data_of(message)? {
+        InfoData::Vxlan(infos) => infos.iter().find_map(|info| match info {
+            InfoVxlan::Link(below) => Some(*below),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+fn network_of((_, address, len): SimAddress) -> Prefix {
+    Prefix { address, len }.network()
+}
+
+fn is_same_subnet(one: &SimAddress, two: &SimAddress) -> bool {
+    one.0 == two.0 && one.1.is_ipv4() && network_of(*one) == network_of(*two)
+}
+
+fn is_local_of(slot: &SimSlot, address: IpAddr) -> bool {
+    slot.0 == TABLE_LOCAL && slot.1 == address
+}
+
+/// The slot of the route to an address's own subnet; host addresses have none.
+fn connected_slot(key: SimAddress) -> Option<SimSlot> {
+    let network = network_of(key);
+    let (len_max, metric) = if key.1.is_ipv4() { (32, 0) } else { (128, 256) };
+    (key.2 < len_max).then_some((254, network.address, key.2, metric))
+}
+
 fn family_of(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-fn address_message((key, permanent): (&SimAddress, &bool)) -> Rt {
+fn address_message((key, own): (&SimAddress, &SimOwn)) -> Rt {
     let mut message = AddressMessage::default();
     message.header.family = family_of(key.1);
     message.header.prefix_len = key.2;
     message.header.index = key.0;
-    let flags = if *permanent { AddressFlags::Permanent } else { AddressFlags::empty() };
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::Permanent, own.permanent);
+    flags.set(AddressFlags::Secondary, own.secondary);
     message.attributes = vec![
         AddressAttribute::Address(key.1),
         AddressAttribute::Local(key.1),
@@ -603,7 +803,8 @@ fn route_message((table, to, len, metric): SimSlot, route: &SimRoute) -> Rt {
     message.header.destination_prefix_length = len;
     message.header.table = 254;
     message.header.protocol = RouteProtocol::from(route.protocol);
-    message.header.kind = RouteType::Unicast;
+    let is_local = table == TABLE_LOCAL;
+    message.header.kind = if is_local { RouteType::Local } else { RouteType::Unicast };
     message.attributes = vec![
         RouteAttribute::Destination(route_address(to)),
         RouteAttribute::Table(table),
