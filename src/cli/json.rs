@@ -1,37 +1,55 @@
-//! The JSON forms of everything that is printed; golden files in tests/ hold them still.
+//! The JSON forms of the network and its events; golden files in tests/ hold them still.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::applier::ApplyReport;
 use crate::model::address::{self, Address};
 use crate::model::kind;
 use crate::model::link::{self, Link, OPER_NAMES};
 use crate::model::network::Network;
-use crate::model::object::{Cause, Event, Object, ObjectId, What};
+use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{self, Route};
 use crate::model::text::LinkName;
-use crate::plan::{Blocked, Plan, Shown, Step};
-use crate::reconcile::{Attempt, Outcome, Report};
 
-/// Puts a name in, and its bytes where it is not UTF-8.
+/// What a link of an index was called when something was told of it.
+pub(super) trait Names {
+    fn name_of(&self, index: u32) -> Option<LinkName>;
+}
+
+impl Names for Network {
+    fn name_of(&self, index: u32) -> Option<LinkName> {
+        self.name_of(index)
+    }
+}
+
+impl Names for HashMap<u32, LinkName> {
+    fn name_of(&self, index: u32) -> Option<LinkName> {
+        self.get(&index).copied()
+    }
+}
+
+/// Puts a name in, and its bytes where the text is not the name itself: it is not UTF-8, or was
+/// escaped.
 fn put_name(object: &mut Map<String, Value>, name: LinkName) {
-    object.insert("name".to_owned(), name.to_string().into());
-    if name.as_str().is_none() {
+    let text = name.to_string();
+    let is_exact = text.as_bytes() == name.as_bytes();
+    object.insert("name".to_owned(), text.into());
+    if !is_exact {
         let hex: String = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         object.insert("name_hex".to_owned(), hex.into());
     }
 }
 
 /// `{"index":2,"name":"v0"}`, or null for none.
-fn link_ref(network: &Network, index: u32) -> Value {
+fn link_ref(names: &dyn Names, index: u32) -> Value {
     if index == 0 {
         return Value::Null;
     }
     let mut object = Map::new();
     object.insert("index".to_owned(), index.into());
-    if let Some(name) = network.name_of(index) {
+    if let Some(name) = names.name_of(index) {
         put_name(&mut object, name);
     }
     object.into()
@@ -41,135 +59,153 @@ fn flag_names(flags: u32, names: &[(u32, &'static str)]) -> Vec<&'static str> {
     names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect()
 }
 
-pub(super) fn link(network: &Network, link: &Link) -> Value {
+pub(super) fn link(names: &dyn Names, link: &Link) -> Value {
     let mut object = Map::new();
-    object.insert("index".to_owned(), link.index.into());
-    put_name(&mut object, link.name);
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     let kind = (!link.kind.is_empty()).then(|| link.kind.to_string());
-    object.insert("kind".to_owned(), kind.clone().into());
-    let admin = if link.is_up() { "up" } else { "down" };
-    object.insert("admin".to_owned(), admin.into());
+    put("kind", kind.into());
+    put("admin", if link.is_up() { "up" } else { "down" }.into());
     let oper = OPER_NAMES.get(usize::from(link.oper)).map(|name| name.to_lowercase());
-    object.insert("oper".to_owned(), oper.into());
-    object.insert("mtu".to_owned(), link.mtu.into());
-    let mac = (!link.mac.as_bytes().is_empty()).then(|| link.mac.to_string());
-    object.insert("mac".to_owned(), mac.into());
-    object.insert("master".to_owned(), link_ref(network, link.master));
+    put("oper", oper.into());
+    put("oper_number", link.oper.into());
+    put("mtu", link.mtu.into());
+    put("mac", (!link.mac.as_bytes().is_empty()).then(|| link.mac.to_string()).into());
+    put("master", link_ref(names, link.master));
     let lower = match link.lower_netns {
-        None => link_ref(network, link.lower),
+        None => link_ref(names, link.lower),
         Some(id) => json!({ "index": link.lower, "netns_id": id }),
     };
-    object.insert("lower".to_owned(), lower);
-    object.insert("flags".to_owned(), flag_names(link.flags, link::FLAG_NAMES).into());
-    object.insert("group".to_owned(), link.group.into());
-    if let (Some(kind), Some(settings)) = (kind, &link.settings) {
+    put("lower", lower);
+    put("flags", flag_names(link.flags, link::FLAG_NAMES).into());
+    put("flags_number", link.flags.into());
+    put("group", link.group.into());
+    if let Some(settings) = &link.settings {
         let values =
-            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(network, key, value)));
-        object.insert(kind, Value::Object(values.collect()));
+            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
+        put(settings.kind.name, Value::Object(values.collect()));
     }
-    object.into()
+    let mut named = Map::new();
+    named.insert("index".to_owned(), link.index.into());
+    put_name(&mut named, link.name);
+    named.extend(object);
+    named.into()
 }
 
-fn setting(network: &Network, key: &kind::Key, value: kind::Value) -> Value {
+fn setting(names: &dyn Names, key: &kind::Key, value: kind::Value) -> Value {
     match value {
         kind::Value::Bool(value) => value.into(),
         kind::Value::Number(number) => number.into(),
         kind::Value::Word(number) => key.word(number).map_or(number.into(), Value::from),
         kind::Value::Address(address) => address.to_string().into(),
         kind::Value::Link(name) => name.to_string().into(),
-        kind::Value::Index(index) => link_ref(network, index),
+        kind::Value::Index(index) => link_ref(names, index),
     }
 }
 
-pub(super) fn address(network: &Network, own: &Address) -> Value {
+pub(super) fn address(names: &dyn Names, own: &Address) -> Value {
     json!({
-        "link": link_ref(network, own.key.index),
+        "link": link_ref(names, own.key.index),
         "address": own.key.prefix.to_string(),
         "peer": own.key.peer.map(|peer| peer.to_string()),
-        "scope": address::scope_name(own.scope).map_or(own.scope.into(), Value::from),
+        "scope": address::scope_name(own.scope),
+        "scope_number": own.scope,
         "flags": flag_names(own.flags, address::FLAG_NAMES),
+        "flags_number": own.flags,
         "protocol": own.protocol,
     })
 }
 
-pub(super) fn route(network: &Network, route: &Route) -> Value {
+pub(super) fn route(names: &dyn Names, route: &Route) -> Value {
     let slot = route.key.slot;
     let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
     let mut value = json!({
         "to": slot.to.to_string(),
         "via": text(route.key.via),
-        "dev": link_ref(network, route.key.dev),
+        "dev": link_ref(names, route.key.dev),
         "metric": slot.metric,
+        "tos": slot.tos,
         "table": slot.table,
+        "table_name": route::table_name(slot.table),
         "protocol": route.protocol,
         "protocol_name": route::protocol_name(route.protocol),
         "type": route::type_name(route.key.route_type),
+        "type_number": route.key.route_type,
+        "scope": address::scope_name(route.scope),
+        "scope_number": route.scope,
         "source": text(route.source),
+        "flags_number": route.flags,
+        "nexthop_id": route.nexthop_id,
+        "hops": null,
     });
     if !route.hops.is_empty() {
         let hops = route.hops.iter().map(|hop| {
-            json!({ "via": text(hop.via), "dev": link_ref(network, hop.dev), "weight": hop.weight })
+            json!({ "via": text(hop.via), "dev": link_ref(names, hop.dev), "weight": hop.weight })
         });
         value["hops"] = hops.collect();
     }
     value
 }
 
-fn object(network: &Network, object: &Object) -> (&'static str, Value) {
+fn object(names: &dyn Names, object: &Object) -> (&'static str, Value) {
     match object {
-        Object::Link(it) => ("link", link(network, it)),
-        Object::Address(it) => ("address", address(network, it)),
-        Object::Route(it) => ("route", route(network, it)),
+        Object::Link(it) => ("link", link(names, it)),
+        Object::Address(it) => ("address", address(names, it)),
+        Object::Route(it) => ("route", route(names, it)),
     }
 }
 
 /// One line of `watch --json`.
-pub(super) fn event(network: &Network, netns: Option<&str>, event: &Event) -> Value {
+pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Value {
     let cause = match event.cause {
         Cause::Notification => "notification",
         Cause::Dump => "dump",
         Cause::Derived => "derived",
     };
+    let (word, told) = match &event.what {
+        What::New(it) => ("new", Some(it)),
+        What::Deleted(it) => ("deleted", Some(it)),
+        What::Changed { after, .. } => ("changed", Some(after)),
+        What::Resync { .. } => ("resync", None),
+    };
+    let (object_type, told) = told.map(|it| object(names, it)).unzip();
     let mut value = json!({
-        "v": 1, "time": now(), "netns": netns, "seq": event.seq, "cause": cause,
-        "sender": event.sender,
+        "v": 1, "time": now(), "netns": netns, "seq": event.seq, "event": word,
+        "object": object_type, "cause": cause, "sender": event.sender,
     });
     match &event.what {
-        What::New(it) => put_object(&mut value, "new", object(network, it)),
-        What::Deleted(it) => put_object(&mut value, "deleted", object(network, it)),
         What::Changed { before, after } => {
             let keys = changed_keys(before, after);
-            let (_, old) = object(network, before);
-            put_object(&mut value, "changed", object(network, after));
-            value["before"] = keys.iter().map(|&key| (key.to_owned(), old[key].clone())).collect();
+            let (_, old) = object(names, before);
+            let before = keys.iter().map(|&key| (key.to_owned(), old[key].clone())).collect();
             value["changed"] = keys.into();
+            value[object_type.unwrap_or_default()] = told.into();
+            value["before"] = before;
         }
-        What::Resync { dropped } => {
-            value["event"] = "resync".into();
-            value["dropped"] = (*dropped).into();
-        }
+        What::Resync { dropped } => value["dropped"] = (*dropped).into(),
+        _ => value[object_type.unwrap_or_default()] = told.into(),
     }
     value
 }
 
-fn put_object(value: &mut Value, event: &str, (name, object): (&str, Value)) {
-    value["event"] = event.into();
-    value["object"] = name.into();
-    value[name] = object;
-}
-
-/// The keys of the fields that differ.
+/// The keys of the fields that differ, as the JSON forms spell them.
 pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str> {
     let mut keys = Vec::new();
     match (before, after) {
         (Object::Link(before), Object::Link(after)) => {
-            after.changed_keys(before, |key| keys.push(key));
+            let kind = after.settings.or(before.settings).map(|settings| settings.kind.name);
+            after.changed_keys(before, |key| {
+                // The settings are under the name of their kind.
+                keys.push(kind.filter(|_| key == "settings").unwrap_or(key));
+            });
         }
         (Object::Address(before), Object::Address(after)) => {
             after.changed_keys(before, |key| keys.push(key));
         }
         (Object::Route(before), Object::Route(after)) => {
-            after.changed_keys(before, |key| keys.push(key));
+            after.changed_keys(before, |key| {
+                // Route flags have no names here.
+                keys.push(if key == "flags" { "flags_number" } else { key });
+            });
         }
         _ => {}
     }
@@ -177,133 +213,6 @@ pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str>
 }
 
 /// RFC 3339, in UTC.
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().to_string()
-}
-
-fn shown(value: Option<Shown>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(Shown::Number(number)) => number.into(),
-        Some(Shown::Bool(value)) => value.into(),
-        Some(other) => other.to_string().into(),
-    }
-}
-
-/// An object's name without the word for its type.
-fn name_of(id: &ObjectId) -> String {
-    let text = id.to_string();
-    text.strip_prefix(id.type_name()).map_or(text.clone(), |rest| rest.trim_start().to_owned())
-}
-
-fn step(step: &Step) -> Value {
-    let object = step.change.object();
-    let set = step.differences.iter().map(|difference| {
-        let values = json!({ "from": shown(difference.from), "to": shown(difference.to) });
-        (difference.key.to_owned(), values)
-    });
-    json!({
-        "op": step.change.op().name(),
-        "object": object.type_name(),
-        "name": name_of(&object),
-        "set": set.collect::<Map<_, _>>(),
-        "also_removes": step.also_removes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
-}
-
-fn blocked(blocked: &Blocked) -> Value {
-    json!({
-        "object": blocked.object.type_name(),
-        "name": name_of(&blocked.object),
-        "reason": blocked.reason.to_string(),
-        "waiting": blocked.reason.is_waiting(),
-    })
-}
-
-pub(super) fn plan(plan: &Plan) -> Value {
-    json!({
-        "v": 1,
-        "changes": plan.steps.iter().map(step).collect::<Vec<_>>(),
-        "blocked": plan.blocked.iter().map(blocked).collect::<Vec<_>>(),
-    })
-}
-
-pub(super) fn check(it: &Plan) -> Value {
-    let mut value = plan(it);
-    value["matches"] = it.is_empty().into();
-    value
-}
-
-fn attempt(attempt: &Attempt) -> Value {
-    let mut value = step(&attempt.step);
-    let (result, error) = match &attempt.outcome {
-        Outcome::Done => ("ok", None),
-        Outcome::Refused(refusal) => ("failed", Some(refusal.to_string())),
-        Outcome::Unknown => ("unknown", Some("no answer came in time".to_owned())),
-    };
-    value["result"] = result.into();
-    value["error"] = error.into();
-    if let Outcome::Refused(refusal) = &attempt.outcome {
-        value["errno"] = refusal.errno.into();
-    }
-    value
-}
-
-/// What `apply --json` prints.
-pub(super) fn report(report: &ApplyReport) -> Value {
-    let skipped = report.remaining.steps.iter().map(|left| {
-        let mut value = step(left);
-        value["result"] = "skipped".into();
-        value["error"] = "what it needs was not there".into();
-        value
-    });
-    let was_tried = |value: &Value| {
-        report.attempts.iter().any(|it| name_of(&it.step.change.object()) == value["name"])
-    };
-    let changes = report.attempts.iter().map(attempt);
-    json!({
-        "v": 1,
-        "changes": changes.chain(skipped.filter(|left| !was_tried(left))).collect::<Vec<_>>(),
-        "blocked": report.remaining.blocked.iter().map(blocked).collect::<Vec<_>>(),
-        "converged": report.converged,
-    })
-}
-
-/// One line of `run --json`.
-pub(super) fn run_report(report: &Report) -> Value {
-    let mut value = match report {
-        Report::Attempted(it) => {
-            let mut value = attempt(it);
-            value["report"] = if it.is_revert { "correction" } else { "change" }.into();
-            value["sender"] = it.sender.into();
-            value["took_us"] = micros(it.took);
-            value["retry_in_us"] = it.retry_in.map_or(Value::Null, micros);
-            value
-        }
-        Report::WithoutEffect { step: it, retry_in } => {
-            let mut value = step(it);
-            value["report"] = "without_effect".into();
-            value["retry_in_us"] = micros(*retry_in);
-            value
-        }
-        Report::Conflict { object, sender, retry_in } => json!({
-            "report": "conflict", "object": object.type_name(), "name": name_of(object),
-            "sender": sender, "retry_in_us": micros(*retry_in),
-        }),
-        Report::Blocked(it) => {
-            let mut value = blocked(it);
-            value["report"] = "blocked".into();
-            value
-        }
-        Report::Converged => json!({ "report": "converged" }),
-        Report::Resync { dropped } => json!({ "report": "resync", "dropped": dropped }),
-        Report::Missed(count) => json!({ "report": "missed", "count": count }),
-    };
-    value["v"] = 1.into();
-    value["time"] = now().into();
-    value
-}
-
-fn micros(duration: std::time::Duration) -> Value {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).into()
 }

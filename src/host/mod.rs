@@ -74,7 +74,8 @@ pub(crate) struct Host {
     synced: bool,
     keeps_events: bool,
     events: Vec<Event>,
-    fresh: Vec<Event>,
+    /// How many of them the reconciler has heard.
+    heard: usize,
     reports: VecDeque<Report>,
     counters: Counters,
     /// What the event socket really holds; batches are cut to it.
@@ -99,7 +100,7 @@ impl Host {
             synced: false,
             keeps_events,
             events: Vec::new(),
-            fresh: Vec::new(),
+            heard: 0,
             reports: VecDeque::new(),
             counters: Counters::default(),
             receive_buffer_bytes,
@@ -175,7 +176,7 @@ impl Host {
         self.counters.dropped += dropped;
         self.synced = false;
         self.dumps.handle_lost();
-        self.mirror.lost(dropped, &mut |event| self.fresh.push(event));
+        self.mirror.lost(dropped, &mut |event| self.events.push(event));
         if self.reconcile.is_some() {
             self.reports.push_back(Report::Resync { dropped });
         }
@@ -318,9 +319,15 @@ impl Host {
         self.mirror.network()
     }
 
-    /// Moves the events since the last call to the end of `batch`.
+    /// Moves the events since the last call to the end of `batch`. They are large: an empty
+    /// batch is exchanged, not copied.
     pub(crate) fn poll_events(&mut self, batch: &mut Vec<Event>) {
-        batch.append(&mut self.events);
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut self.events);
+        } else {
+            batch.append(&mut self.events);
+        }
+        self.heard = 0;
     }
 
     /// What the reconciler tells, oldest first.
@@ -345,10 +352,10 @@ impl Host {
 
     fn handle_notification(&mut self, now: Instant, message: &Message<'_>) {
         let sender = message.port;
-        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let (mirror, events) = (&mut self.mirror, &mut self.events);
         let (mut moved, mut lost) = (None, false);
         let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| fresh.push(event);
+            let mut tell = |event| events.push(event);
             match decoded {
                 Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
                 Decoded::Link { link, moved: is_moved, .. } => {
@@ -383,11 +390,11 @@ impl Host {
             self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
-        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let (mirror, events) = (&mut self.mirror, &mut self.events);
         let mut end = None;
         let mut closed = None;
         let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| fresh.push(event);
+            let mut tell = |event| events.push(event);
             match decoded {
                 Decoded::Ack(ack) if is_dump => end = Some(ack.errno),
                 Decoded::Ack(ack) => closed = self.requests.handle_ack(&ack),
@@ -421,9 +428,9 @@ impl Host {
         match step {
             DumpStep::Again | DumpStep::Restart => {}
             DumpStep::Failed(errno) => self.failed = Some(DumpFailed { errno }),
-            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.fresh.push(event)),
+            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.events.push(event)),
             DumpStep::Finished => {
-                self.mirror.dump_ends(&mut |event| self.fresh.push(event));
+                self.mirror.dump_ends(&mut |event| self.events.push(event));
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {
@@ -444,18 +451,18 @@ impl Host {
         self.collect_reports();
     }
 
-    /// Hands the fresh events to the reconciler, and keeps them where someone reads them.
+    /// Lets the reconciler hear the events since the last time, and keeps them where someone
+    /// else reads them.
     fn tell(&mut self, now: Instant) {
         if let Some(reconcile) = &mut self.reconcile {
-            for event in &self.fresh {
+            for event in &self.events[self.heard..] {
                 reconcile.handle_event(now, event, self.mirror.network());
             }
         }
-        if self.keeps_events {
-            self.events.append(&mut self.fresh);
-        } else {
-            self.fresh.clear();
+        if !self.keeps_events {
+            self.events.clear();
         }
+        self.heard = self.events.len();
     }
 
     fn collect_reports(&mut self) {

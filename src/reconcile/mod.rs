@@ -200,9 +200,13 @@ impl Reconcile {
         }
     }
 
+    /// The first news of a subject tells since when it differs, the first with a sender by whom.
     fn mark(&mut self, subject: Subject, noticed: Noticed) {
-        let noticed = self.unresolved.remove(&subject).unwrap_or(noticed);
-        self.dirty.entry(subject).or_insert(noticed);
+        let first = self.unresolved.remove(&subject).unwrap_or(noticed);
+        let marked = self.dirty.entry(subject).or_insert(first);
+        if marked.sender == 0 {
+            marked.sender = noticed.sender;
+        }
     }
 
     /// Something came that may let failed objects succeed: they are tried again at once.
