@@ -242,9 +242,9 @@ impl Host {
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = step.change;
             if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
-                reconcile.unsend();
                 break;
             }
+            reconcile.handle_sent(now);
             self.requests.push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }

@@ -225,23 +225,24 @@ impl Reconcile {
 
     /// The next step to send; none while the answers to a round are awaited.
     ///
-    /// The caller sends steps in this order and answers each with [`handle_result`].
+    /// The caller sends steps in this order, and says so of each with [`handle_sent`]; then it
+    /// answers each with [`handle_result`].
     ///
+    /// [`handle_sent`]: Self::handle_sent
     /// [`handle_result`]: Self::handle_result
     pub(crate) fn poll_step(&mut self, now: Instant, network: &Network) -> Option<&Step> {
         if self.in_flight == 0 && self.round.is_empty() {
             self.plan_round(now, network);
         }
-        let pending = self.round.get(self.in_flight)?;
+        self.round.get(self.in_flight).map(|pending| &pending.step)
+    }
+
+    /// The step that [`poll_step`](Self::poll_step) gave is on its way.
+    pub(crate) fn handle_sent(&mut self, now: Instant) {
+        let Some(pending) = self.round.get(self.in_flight) else { return };
         self.in_flight += 1;
         let track = self.tracks.entry(pending.step.change.object()).or_default();
         track.sent(now, pending.is_revert);
-        Some(&pending.step)
-    }
-
-    /// Puts the last step that [`poll_step`](Self::poll_step) gave back: it did not fit.
-    pub(crate) fn unsend(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The answer to the oldest unanswered step.

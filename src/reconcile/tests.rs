@@ -37,6 +37,7 @@ impl Desk {
         let mut sent = Vec::new();
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
             sent.push(step.change);
+            self.reconcile.handle_sent(self.now);
         }
         for change in &sent {
             let outcome = answer(change);
@@ -308,6 +309,7 @@ fn a_change_without_effect_is_told_and_retried_with_a_delay() {
     let mut sent = 0;
     while desk.reconcile.poll_step(desk.now, &desk.network).is_some() {
         sent += 1;
+        desk.reconcile.handle_sent(desk.now);
         // Acknowledged, and the link stays as it is.
         desk.reconcile.handle_result(desk.now, Outcome::Done);
         assert!(sent < 50, "it never stops");
