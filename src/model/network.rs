@@ -27,6 +27,8 @@ pub enum Table {
 pub struct Network {
     links: BTreeMap<u32, Link>,
     names: HashMap<LinkName, u32>,
+    /// Links whose name another one bears too, as the news of the two came; `names` has one.
+    shadowed: BTreeSet<(LinkName, u32)>,
     addresses: BTreeMap<AddressKey, Address>,
     routes: BTreeMap<RouteKey, Route>,
     routes_by_dev: BTreeSet<(u32, RouteKey)>,
@@ -130,7 +132,9 @@ impl Network {
         let before = self.links.insert(link.index, link);
         if before.is_none_or(|before| before.name != link.name) {
             before.iter().for_each(|before| self.forget_name(before));
-            self.names.insert(link.name, link.index);
+            if let Some(other) = self.names.insert(link.name, link.index) {
+                self.shadowed.insert((link.name, other));
+            }
         }
         before
     }
@@ -144,8 +148,16 @@ impl Network {
 
     /// A name may have passed to another link before this one's own news came.
     fn forget_name(&mut self, link: &Link) {
-        if self.names.get(&link.name) == Some(&link.index) {
-            self.names.remove(&link.name);
+        let Link { name, index, .. } = *link;
+        if self.names.get(&name) != Some(&index) {
+            self.shadowed.remove(&(name, index));
+            return;
+        }
+        self.names.remove(&name);
+        let heir = self.shadowed.range((name, 0)..=(name, u32::MAX)).next().copied();
+        if let Some((_, heir)) = heir {
+            self.shadowed.remove(&(name, heir));
+            self.names.insert(name, heir);
         }
     }
 
@@ -191,6 +203,21 @@ mod tests {
 
     fn link(index: u32, name: &str) -> Link {
         Link::new(index, LinkName::truncated(name.as_bytes()))
+    }
+
+    #[test]
+    fn a_name_falls_to_the_link_that_bore_it_all_along() {
+        let a = LinkName::truncated(b"a");
+        let mut network = Network::default();
+        network.put_link(link(1, "a"));
+        // Old news of a link that bore the name before, and of its end.
+        network.put_link(link(2, "a"));
+        network.remove_link(2);
+        assert_eq!(network.index_of(a), Some(1));
+        network.put_link(link(2, "a"));
+        network.put_link(link(1, "b"));
+        network.remove_link(2);
+        assert_eq!(network.index_of(a), None);
     }
 
     #[test]

