@@ -259,6 +259,10 @@ fn hostile_texts_are_errors_and_not_the_end() {
         format!("{} = 1", "k".repeat(1 << 20)),
         format!("version = {}", "9".repeat(1 << 20)),
         format!("link = \"{}\"", "x".repeat(1 << 20)),
+        format!(
+            "[link.a]\n{}",
+            (0..deep).fold(String::new(), |text, at| text + &format!("k{at}=1\n"))
+        ),
         "\u{feff}version = 2".to_owned(),
         "\0\x1b[2J".to_owned(),
         "x".repeat(9 << 20),

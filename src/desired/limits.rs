@@ -35,6 +35,7 @@ pub(super) const DIAGNOSTICS_MAX: usize = 100;
 pub(super) const EXCERPT_CHARS_MAX: usize = 100;
 
 /// The most characters of a key or value that a message repeats.
+#[cfg(feature = "document")]
 pub(super) const QUOTED_CHARS_MAX: usize = 60;
 
 /// The most bytes of an owner's name: it is part of a socket's name, which has 107.

@@ -114,6 +114,7 @@ impl Reader<'_> {
         let Value::Table(entries) = &tree.value else {
             let message = format!("a document is a table, not {}", tree.value.describe());
             let help = "write `{\"version\": 1, \"link\": {...}}`";
+            self.version_at = Some(tree.at.clone());
             return self.reports.push(&tree.at, message, help);
         };
         let version = entries.iter().find(|entry| entry.key == "version");
@@ -288,7 +289,7 @@ fn read_route(
                     None
                 } else {
                     fields::parsed(reports, entry, "198.51.100.0/24", |text| {
-                        let to = super::text::parse_prefix(text)?;
+                        let to = super::text::parse_destination(text)?;
                         values::check_destination(to).map(|()| to)
                     })
                 };

@@ -48,12 +48,13 @@ pub(super) fn read(
     let entries = fields::table(reports, entry, &example)?;
     let mut link = LinkDeclaration::new(name);
     let mut place = Place::new(entry.key_at.clone());
+    let own = probable_kind(entries);
     for entry in entries {
         if let Some(key) = KEYS.iter().find(|key| **key == entry.key) {
             place.keys.push((key, entry.node.at.clone()));
             read_key(reports, entry, &mut link, &mut place);
         } else if Kind::by_name(entry.key.as_bytes()).is_none() {
-            let hint = hint(entries, &entry.key);
+            let hint = hint(own, &entry.key);
             let kinds = Kind::ALL.iter().map(|kind| kind.name);
             let known: Vec<_> = KEYS.iter().copied().chain(kinds).collect();
             fields::unknown_key(reports, entry, Table::Link, &known, hint);
@@ -107,12 +108,15 @@ fn read_addresses(
     link.addresses = Some(addresses);
 }
 
-/// A key of a kind that stands beside the kind's table belongs into it.
-fn hint(entries: &[Entry], key: &str) -> Option<String> {
-    let own = entries.iter().find_map(|entry| match &entry.node.value {
+fn probable_kind(entries: &[Entry]) -> Option<&'static Kind> {
+    entries.iter().find_map(|entry| match &entry.node.value {
         Value::Text(name) if entry.key == "kind" => Kind::by_name(name.as_bytes()),
         _ => Kind::by_name(entry.key.as_bytes()),
-    });
+    })
+}
+
+/// A key of a kind that stands beside the kind's table belongs in it.
+fn hint(own: Option<&'static Kind>, key: &str) -> Option<String> {
     let holds = |kind: &&&'static Kind| kind.position(key).is_some();
     let kind = own
         .as_ref()
@@ -120,7 +124,7 @@ fn hint(entries: &[Entry], key: &str) -> Option<String> {
         .or_else(|| Kind::ALL.iter().find(holds))?;
     let name = kind.name;
     Some(format!(
-        "it belongs into the kind's table: `{name} = {{ {key} = ... }}`"
+        "it belongs in the kind's table: `{name} = {{ {key} = ... }}`"
     ))
 }
 
@@ -140,7 +144,9 @@ fn read_kind(
             "{} is not a kind of link that can be declared",
             quoted(name)
         );
-        let help = suggest::help(name, "the kinds are", &kinds);
+        let near = suggest::nearest(name, kinds.iter().copied());
+        let near = near.map(|near| format!("did you mean `{near}`? "));
+        let help = near.unwrap_or_default() + "the kinds are: " + &kinds.join(", ");
         reports.push(&entry.node.at, message, help);
     }
     let mut tables = entries
@@ -157,7 +163,7 @@ fn read_kind(
     if let (Some(by_key), Some((by_table, entry))) = (by_key, first) {
         if by_key != by_table {
             let message = format!(
-                "`kind` says `{}`, but here are settings of a {}",
+                "`kind` is `{}`, but these are settings of kind `{}`",
                 by_key.name, by_table.name
             );
             reports.push(&entry.key_at, message, "keep the one that is meant");

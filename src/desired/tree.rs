@@ -85,7 +85,7 @@ impl Value {
             Self::Text(_) => "a string",
             Self::Integer(_) => "a whole number",
             Self::Float => "a fraction",
-            Self::Bool(_) => "`true` or `false`",
+            Self::Bool(_) => "a boolean",
             Self::Date => "a date",
             Self::Null => "null",
             Self::Array(_) => "an array",
@@ -156,6 +156,17 @@ pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Opt
                 format!("{} is declared twice", quoted(named)),
                 Some("keep one of the two".to_owned()),
             ),
+            // What the parser takes any bare word for, and no word at all.
+            message if message.starts_with("string values must be quoted") => {
+                let named = quoted(named);
+                if named == "``" {
+                    let help = "write one, or take the key out";
+                    ("the value is missing".to_owned(), Some(help.to_owned()))
+                } else {
+                    let help = "a string stands in quotes";
+                    (format!("{named} is not a value"), Some(help.to_owned()))
+                }
+            }
             message => (message.to_owned(), None),
         };
         reports.push_syntax(at, message, help);

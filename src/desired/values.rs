@@ -5,11 +5,15 @@
 use std::net::IpAddr;
 
 use super::Owner;
-use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, QUOTED_CHARS_MAX};
+#[cfg(feature = "document")]
+use super::limits::QUOTED_CHARS_MAX;
+use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
-use crate::model::text::{LinkName, Mac, write_escaped};
+#[cfg(feature = "document")]
+use crate::model::text::write_escaped;
+use crate::model::text::{LinkName, Mac};
 
 /// Why a value cannot be: what is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +32,7 @@ impl Fault {
 }
 
 /// Text from outside in backquotes, cut and escaped for a message.
+#[cfg(feature = "document")]
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
@@ -173,7 +178,7 @@ pub(super) fn check_destination(to: Prefix) -> Result<(), Fault> {
     ))
 }
 
-/// Of a route's gateway. A second value names the key at fault.
+/// Of a route's way: its gateway, its link, and what they go with.
 pub(super) fn check_via(
     to: Prefix,
     via: Option<IpAddr>,
@@ -256,4 +261,39 @@ pub(super) fn check_families(settings: &Settings) -> Option<(&'static str, Fault
     let message = format!("`{second}` and `{first}` are of different address families");
     let help = "give two IPv4 addresses or two IPv6 addresses";
     Some((second, Fault::new(message, help)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_group_never_changes() {
+        // Links on hosts carry these numbers.
+        assert_eq!(group_of("host"), 0x52fe_a56e);
+        assert_eq!(group_of(""), 0x521c_9dc4);
+        assert_ne!(group_of("host"), group_of("tsoh"));
+    }
+
+    #[test]
+    fn protocols_of_others_are_refused() {
+        for protocol in [0, 1, 2, 3, 4, 9, 16, 42, 99, 186, 190] {
+            assert!(check_protocol(protocol).is_err(), "{protocol}");
+        }
+        assert!(check_protocol(82).is_ok());
+    }
+
+    #[test]
+    fn what_links_cannot_have_is_refused() {
+        let prefix = |address: &str, len| Prefix {
+            address: address.parse().unwrap(),
+            len,
+        };
+        assert!(check_address(prefix("192.0.2.1", 24)).is_ok());
+        for (address, len) in [("255.255.255.255", 32), ("ff02::1", 64), ("::", 0)] {
+            assert!(check_address(prefix(address, len)).is_err(), "{address}");
+        }
+        assert!(check_destination(prefix("224.0.0.0", 4)).is_ok());
+        assert!(check_destination(prefix("192.0.2.1", 24)).is_err());
+    }
 }
