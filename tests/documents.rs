@@ -4,6 +4,8 @@
 //! `RINGLINK_BLESS=1 cargo test --test documents` writes the latter anew; read it before it is
 //! committed.
 #![cfg(feature = "document")]
+// A panic is how a test fails, in its helpers too.
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -89,6 +89,8 @@ fn read_addresses(
     place: &mut Place,
 ) {
     const EXAMPLE: &str = "`addresses = [\"192.0.2.1/24\"]`";
+    // Given, if wrongly: what is said of a link without addresses does not hold.
+    link.addresses = Some(Vec::new());
     let Value::Array(items) = &entry.node.value else {
         return fields::wrong_type(reports, entry, "an array of strings", EXAMPLE);
     };

@@ -167,6 +167,11 @@ pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Opt
                     (format!("{named} is not a value"), Some(help.to_owned()))
                 }
             }
+            message if message.contains("basic string") || message.contains("literal string") => {
+                let help = "close it in its line; write control characters as `\\u001b` in a \
+                            string in double quotes";
+                (message.to_owned(), Some(help.to_owned()))
+            }
             message => (message.to_owned(), None),
         };
         reports.push_syntax(at, message, help);
