@@ -22,11 +22,7 @@ impl Owner {
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let group = values::group_of(&name);
-        Self {
-            name,
-            group,
-            protocol: PROTOCOL_DEFAULT,
-        }
+        Self { name, group, protocol: PROTOCOL_DEFAULT }
     }
 }
 
@@ -127,14 +123,7 @@ pub struct RouteDeclaration {
 impl RouteDeclaration {
     /// The route to that destination in the main table. It needs a gateway or a link yet.
     pub fn new(to: Prefix) -> Self {
-        Self {
-            to,
-            via: None,
-            dev: None,
-            metric: None,
-            table: TABLE_MAIN,
-            takeover: false,
-        }
+        Self { to, via: None, dev: None, metric: None, table: TABLE_MAIN, takeover: false }
     }
 
     /// Its gateway, of the destination's family.
@@ -252,10 +241,7 @@ impl DesiredBuilder {
             message: problem.fault.message,
             help: problem.fault.help,
         });
-        Err(DesiredError {
-            problems: problems.collect(),
-            omitted,
-        })
+        Err(DesiredError { problems: problems.collect(), omitted })
     }
 }
 
@@ -276,9 +262,7 @@ impl fmt::Display for DesiredProblem {
             Some(object) => write!(f, "{object}: {}", self.message)?,
             None => write!(f, "owner: {}", self.message)?,
         }
-        self.help
-            .iter()
-            .try_for_each(|help| write!(f, " (help: {help})"))
+        self.help.iter().try_for_each(|help| write!(f, " (help: {help})"))
     }
 }
 
@@ -339,15 +323,10 @@ mod tests {
     #[test]
     fn a_peer_is_declared_with_its_creator() {
         let peer = LinkDeclaration::new(name("p1")).mtu(1400);
-        let builder = Desired::builder()
-            .link(pair("v0", "p0"))
-            .link(pair("v1", "p1"));
+        let builder = Desired::builder().link(pair("v0", "p0")).link(pair("v1", "p1"));
         let desired = builder.link(peer).build().unwrap();
         let states: Vec<_> = desired.links().iter().map(|link| link.state).collect();
-        assert_eq!(
-            states,
-            [Some(State::Up), Some(State::Up), Some(State::Up), None]
-        );
+        assert_eq!(states, [Some(State::Up), Some(State::Up), Some(State::Up), None]);
         assert_eq!(desired.links()[2].peer_of, Some(name("v1")));
         assert_eq!(desired.links()[3].peer_of, Some(name("v0")));
     }
@@ -362,29 +341,14 @@ mod tests {
     fn all_problems_are_told_and_each_names_its_object() {
         let link = LinkDeclaration::new(LinkName::truncated(b"a b")).mtu(1);
         let route = RouteDeclaration::new(prefix("192.0.2.1", 24)).table(0);
-        let owner = Owner {
-            protocol: 2,
-            ..Owner::new("host")
-        };
-        let builder = Desired::builder()
-            .owner(owner)
-            .link(link.clone())
-            .link(link);
+        let owner = Owner { protocol: 2, ..Owner::new("host") };
+        let builder = Desired::builder().owner(owner).link(link.clone()).link(link);
         let error = builder.route(route).build().unwrap_err();
         let said = error.to_string();
-        for part in [
-            "owner: protocol 2",
-            "link a b: an interface name",
-            "MTU of 1 byte",
-        ] {
+        for part in ["owner: protocol 2", "link a b: an interface name", "MTU of 1 byte"] {
             assert!(said.contains(part), "{said}");
         }
-        for part in [
-            "declared twice",
-            "bits set past",
-            "goes nowhere",
-            "no table 0",
-        ] {
+        for part in ["declared twice", "bits set past", "goes nowhere", "no table 0"] {
             assert!(said.contains(part), "{said}");
         }
         assert_eq!(error.problems()[0].object, None);
@@ -402,18 +366,10 @@ mod tests {
 
     #[test]
     fn a_zero_metric_is_the_kernels_own_on_ipv6() {
-        let route = RouteDeclaration::new(prefix("2001:db8::", 32))
-            .metric(0)
-            .dev(name("e"));
+        let route = RouteDeclaration::new(prefix("2001:db8::", 32)).metric(0).dev(name("e"));
         let again = RouteDeclaration::new(prefix("2001:db8::", 32)).dev(name("e"));
         let one = Desired::builder().route(route).build().unwrap();
         assert_eq!(one.routes()[0].metric, 1024);
-        assert!(
-            Desired::builder()
-                .route(route)
-                .route(again)
-                .build()
-                .is_err()
-        );
+        assert!(Desired::builder().route(route).route(again).build().is_err());
     }
 }

@@ -174,11 +174,7 @@ pub(super) fn valid_name(reports: &mut Reports, at: &At, text: &str) -> Option<L
         Ok(name) => Some(name),
         Err(error) => {
             let message = format!("{} cannot be a link: {error}", quoted(text));
-            reports.push(
-                at,
-                message,
-                "name a link as `ip link` shows it, such as `eth0`",
-            );
+            reports.push(at, message, "name a link as `ip link` shows it, such as `eth0`");
             None
         }
     }

@@ -87,10 +87,8 @@ impl<'d> Joint<'d> {
                 continue;
             }
             if let Some(&first) = self.peer_of.get(&peer) {
-                let message = format!(
-                    "`{peer}` is the peer of `{}` already",
-                    self.links[first].name
-                );
+                let message =
+                    format!("`{peer}` is the peer of `{}` already", self.links[first].name);
                 let other = About::link(first, key_of(&self.links[first], ValueType::Peer));
                 let help = "give each pair two names of its own";
                 self.push_against(about, other, message, help);
@@ -120,11 +118,8 @@ impl<'d> Joint<'d> {
         let (one, two) = (&self.links[creator], &self.links[peer]);
         let is_absent = |link: &LinkDeclaration| link.state == Some(State::Absent);
         if is_absent(one) != is_absent(two) {
-            let (gone, there) = if is_absent(one) {
-                (one.name, two.name)
-            } else {
-                (two.name, one.name)
-            };
+            let (gone, there) =
+                if is_absent(one) { (one.name, two.name) } else { (two.name, one.name) };
             self.push_against(
                 About::link(creator, "state"),
                 About::link(peer, "state"),
@@ -140,10 +135,7 @@ impl<'d> Joint<'d> {
             if link.extra_addresses == Some(ExtraAddresses::Remove) && link.addresses.is_none() {
                 self.push(
                     About::link(index, "extra_addresses"),
-                    format!(
-                        "`{}` has extra addresses removed, but no `addresses`",
-                        link.name
-                    ),
+                    format!("`{}` has extra addresses removed, but no `addresses`", link.name),
                     "declare them; `addresses = []` removes all",
                 );
             }
@@ -217,14 +209,8 @@ impl<'d> Joint<'d> {
                 let port_holders: Vec<_> = holders.map(|kind| kind.name).collect();
                 self.push(
                     about,
-                    format!(
-                        "`{master}` is of kind {}, which cannot have ports",
-                        kind.name
-                    ),
-                    &format!(
-                        "name a link that can, of kind {}",
-                        port_holders.join(" or ")
-                    ),
+                    format!("`{master}` is of kind {}, which cannot have ports", kind.name),
+                    &format!("name a link that can, of kind {}", port_holders.join(" or ")),
                 );
             }
         }
@@ -239,10 +225,7 @@ impl<'d> Joint<'d> {
         if let Some(address) = addresses.find(|address| !address.is_ipv4()) {
             self.push(
                 About::link(index, "mtu"),
-                format!(
-                    "an MTU of {mtu} leaves no IPv6, but `{}` has {address}",
-                    link.name
-                ),
+                format!("an MTU of {mtu} leaves no IPv6, but `{}` has {address}", link.name),
                 "IPv6 needs 1280: raise the MTU, or take the IPv6 addresses out",
             );
         }
@@ -267,11 +250,7 @@ impl<'d> Joint<'d> {
                     format!("{} is already on `{name}`", prefix.address)
                 };
                 let key = "addresses";
-                let other = About::Link {
-                    index: first,
-                    key,
-                    item: first_item,
-                };
+                let other = About::Link { index: first, key, item: first_item };
                 let about = About::Link { index, key, item };
                 self.push_against(about, other, message, "keep one of the two");
             }
@@ -290,10 +269,7 @@ impl<'d> Joint<'d> {
             self.push_against(
                 about,
                 About::link(gone, "state"),
-                format!(
-                    "the route to {} needs `{dev}`, which is to be absent",
-                    route.to
-                ),
+                format!("the route to {} needs `{dev}`, which is to be absent", route.to),
                 "name another link, or let that one exist",
             );
         } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
@@ -320,11 +296,7 @@ impl<'d> Joint<'d> {
         }
         if let Some((holder, item)) = self.holders.get(&via).copied() {
             let key = "addresses";
-            let other = About::Link {
-                index: holder,
-                key,
-                item,
-            };
+            let other = About::Link { index: holder, key, item };
             let message = format!("{via} is an address of `{}` here", self.links[holder].name);
             let help = "give the address of the next router";
             self.push_against(about, other, message, help);

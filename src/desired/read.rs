@@ -38,19 +38,13 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(at: At) -> Self {
-        Self {
-            at,
-            keys: Vec::new(),
-            items: Vec::new(),
-        }
+        Self { at, keys: Vec::new(), items: Vec::new() }
     }
 
     fn of(&self, key: &str, item: Option<usize>) -> &At {
         let item = item.filter(|_| key == "addresses");
         let named = self.keys.iter().find(|(name, _)| *name == key);
-        item.and_then(|item| self.items.get(item))
-            .or(named.map(|(_, at)| at))
-            .unwrap_or(&self.at)
+        item.and_then(|item| self.items.get(item)).or(named.map(|(_, at)| at)).unwrap_or(&self.at)
     }
 }
 
@@ -162,9 +156,7 @@ impl Reader<'_> {
         if let Some(first) = &self.owner_place {
             let message = "`owner` is declared twice";
             let fault = values::Fault::new(message, "a document has one owner");
-            return self
-                .reports
-                .push_fault(&entry.key_at, fault, Some(first.at.clone()));
+            return self.reports.push_fault(&entry.key_at, fault, Some(first.at.clone()));
         }
         let mut place = Place::new(entry.key_at.clone());
         let (mut name, mut group, mut protocol) = (None, None, None);
@@ -200,8 +192,7 @@ impl Reader<'_> {
         if !has_name {
             let message = "the owner has no `name`".to_owned();
             let help = "add one that no other document for this host has: `name = \"host\"`";
-            self.reports
-                .push_missing(&place.at, message, help.to_owned());
+            self.reports.push_missing(&place.at, message, help.to_owned());
         }
         self.owner = name.map(|name| {
             let derived = Owner::new(name);
@@ -261,11 +252,7 @@ fn read_prune(reports: &mut Reports, entry: &Entry) {
     if fields::boolean(reports, entry) == Some(true) {
         let message = "`prune = true` is not supported yet: links and routes that left the \
                        document would stay, unlike what it promises";
-        reports.push(
-            &entry.node.at,
-            message,
-            "write `prune = false`, or leave it out",
-        );
+        reports.push(&entry.node.at, message, "write `prune = false`, or leave it out");
     }
 }
 

@@ -22,11 +22,7 @@ fn parse(text: &str, what: &str, subnet_of: fn(Prefix) -> Prefix) -> Result<Pref
         let Ok(address) = text.parse::<IpAddr>() else {
             return Err(not_a_prefix(text));
         };
-        let (len, host) = if address.is_ipv4() {
-            (24, 32)
-        } else {
-            (64, 128)
-        };
+        let (len, host) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
         let subnet = subnet_of(Prefix { address, len });
         return Err(Fault::new(
             format!("{address} has no prefix length"),
@@ -70,10 +66,7 @@ pub(super) fn parse_address(text: &str) -> Result<IpAddr, Fault> {
     let bare = text.split_once('/').map(|(bare, _)| bare);
     Err(match bare.and_then(|bare| bare.parse::<IpAddr>().ok()) {
         Some(address) => Fault::new(
-            format!(
-                "{} has a prefix length, which has no place here",
-                quoted(text)
-            ),
+            format!("{} has a prefix length, which has no place here", quoted(text)),
             format!("write {address}"),
         ),
         None => Fault::new(
@@ -96,10 +89,7 @@ pub(super) fn parse_mac(text: &str) -> Result<Mac, Fault> {
 
 /// The destination that holds every address of the gateway's family.
 pub(super) fn default_of(gateway: IpAddr) -> Prefix {
-    let any = Prefix {
-        address: gateway,
-        len: 0,
-    };
+    let any = Prefix { address: gateway, len: 0 };
     any.network()
 }
 
@@ -119,13 +109,7 @@ mod tests {
     #[test]
     fn a_prefix_length_is_digits() {
         assert!(parse_prefix("192.0.2.1/24").is_ok());
-        for text in [
-            "192.0.2.1/+24",
-            "192.0.2.1/",
-            "192.0.2.1/2 4",
-            "192.0.2.1/24/24",
-            "/24",
-        ] {
+        for text in ["192.0.2.1/+24", "192.0.2.1/", "192.0.2.1/2 4", "192.0.2.1/24/24", "/24"] {
             assert!(parse_prefix(text).is_err(), "{text}");
         }
     }

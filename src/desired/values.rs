@@ -24,10 +24,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: Some(help.into()),
-        }
+        Self { message: message.into(), help: Some(help.into()) }
     }
 }
 
@@ -46,9 +43,9 @@ pub(super) fn quoted(text: &str) -> String {
 /// The group of an owner without one: FNV-1a of the name (32 bits) in the range 0x52000000 to
 /// 0x52fffffe, and even, so that neither it nor the doomed `group + 1` is one that people pick.
 pub(super) fn group_of(owner: &str) -> u32 {
-    let hash = owner.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = owner
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     0x5200_0000 | (hash & 0x00ff_fffe)
 }
 
@@ -101,9 +98,7 @@ pub(super) fn check_owner(owner: &Owner) -> Vec<(&'static str, Fault)> {
         ("protocol", check_protocol(owner.protocol)),
     ];
     let faults = checked.into_iter();
-    faults
-        .filter_map(|(key, checked)| Some((key, checked.err()?)))
-        .collect()
+    faults.filter_map(|(key, checked)| Some((key, checked.err()?))).collect()
 }
 
 pub(super) fn check_name(name: LinkName) -> Result<(), Fault> {
@@ -195,11 +190,7 @@ pub(super) fn check_via(
         };
     };
     if via.is_ipv4() != to.is_ipv4() {
-        let (own, other) = if to.is_ipv4() {
-            ("IPv4", "IPv6")
-        } else {
-            ("IPv6", "IPv4")
-        };
+        let (own, other) = if to.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
         return Err(Fault::new(
             format!("the gateway {via} is of {other}, but {to} is of {own}"),
             format!("give an {own} gateway; one of the other family is not supported yet"),
@@ -285,10 +276,7 @@ mod tests {
 
     #[test]
     fn what_links_cannot_have_is_refused() {
-        let prefix = |address: &str, len| Prefix {
-            address: address.parse().unwrap(),
-            len,
-        };
+        let prefix = |address: &str, len| Prefix { address: address.parse().unwrap(), len };
         assert!(check_address(prefix("192.0.2.1", 24)).is_ok());
         for (address, len) in [("255.255.255.255", 32), ("ff02::1", 64), ("::", 0)] {
             assert!(check_address(prefix(address, len)).is_err(), "{address}");

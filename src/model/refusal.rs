@@ -27,13 +27,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            op,
-            object,
-            errno,
-            message,
-            ..
-        } = self;
+        let Self { op, object, errno, message, .. } = self;
         write!(f, "cannot {} {object}: ", op.name())?;
         if let Some(message) = message {
             write!(f, "{message} ")?;

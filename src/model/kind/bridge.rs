@@ -24,10 +24,7 @@ pub(super) static KIND: Kind = Kind {
         },
         Key {
             name: "ageing_time",
-            value: ValueType::Number {
-                min: 0,
-                max: 100_000_000,
-            },
+            value: ValueType::Number { min: 0, max: 100_000_000 },
             required: false,
             only_at_creation: false,
             doc: "how long a learnt address is kept, in hundredths of a second; the kernel's default is 30000",
