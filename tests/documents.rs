@@ -4,7 +4,8 @@
 //! `RINGLINK_BLESS=1 cargo test --test documents` writes the latter anew; read it before it is
 //! committed.
 #![cfg(feature = "document")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+// A panic is how a test fails, in its helpers too.
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -224,6 +225,10 @@ fn hostile_texts_are_errors_and_not_the_end() {
         format!("{} = 1", "k".repeat(1 << 20)),
         format!("version = {}", "9".repeat(1 << 20)),
         format!("link = \"{}\"", "x".repeat(1 << 20)),
+        format!(
+            "[link.a]\n{}",
+            (0..deep).fold(String::new(), |text, at| text + &format!("k{at}=1\n"))
+        ),
         "\u{feff}version = 2".to_owned(),
         "\0\x1b[2J".to_owned(),
         "x".repeat(9 << 20),

@@ -299,3 +299,77 @@ impl fmt::Display for DesiredError {
 }
 
 impl std::error::Error for DesiredError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::kind::{Kind, Value};
+
+    fn name(text: &str) -> LinkName {
+        LinkName::valid(text.as_bytes()).unwrap()
+    }
+
+    fn prefix(address: &str, len: u8) -> Prefix {
+        let address = address.parse().unwrap();
+        Prefix { address, len }
+    }
+
+    fn pair(end: &str, peer: &str) -> LinkDeclaration {
+        let kind = Kind::ALL.iter().find(|kind| kind.has_peer()).unwrap();
+        let settings = Settings::new(kind).with("peer", Value::Link(name(peer)));
+        LinkDeclaration::new(name(end)).settings(settings.unwrap())
+    }
+
+    #[test]
+    fn a_peer_is_declared_with_its_creator() {
+        let peer = LinkDeclaration::new(name("p1")).mtu(1400);
+        let builder = Desired::builder().link(pair("v0", "p0")).link(pair("v1", "p1"));
+        let desired = builder.link(peer).build().unwrap();
+        let states: Vec<_> = desired.links().iter().map(|link| link.state).collect();
+        assert_eq!(states, [Some(State::Up), Some(State::Up), Some(State::Up), None]);
+        assert_eq!(desired.links()[2].peer_of, Some(name("v1")));
+        assert_eq!(desired.links()[3].peer_of, Some(name("v0")));
+    }
+
+    #[test]
+    fn an_absent_creator_declares_no_peer() {
+        let builder = Desired::builder().link(pair("v0", "p0").state(State::Absent));
+        assert_eq!(builder.build().unwrap().links().len(), 1);
+    }
+
+    #[test]
+    fn all_problems_are_told_and_each_names_its_object() {
+        let link = LinkDeclaration::new(LinkName::truncated(b"a b")).mtu(1);
+        let route = RouteDeclaration::new(prefix("192.0.2.1", 24)).table(0);
+        let owner = Owner { protocol: 2, ..Owner::new("host") };
+        let builder = Desired::builder().owner(owner).link(link.clone()).link(link);
+        let error = builder.route(route).build().unwrap_err();
+        let said = error.to_string();
+        for part in ["owner: protocol 2", "link a b: an interface name", "MTU of 1 byte"] {
+            assert!(said.contains(part), "{said}");
+        }
+        for part in ["declared twice", "bits set past", "goes nowhere", "no table 0"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert_eq!(error.problems()[0].object, None);
+    }
+
+    #[test]
+    fn settings_must_fit_their_key_table() {
+        let kind = Kind::ALL.iter().find(|kind| kind.has_peer()).unwrap();
+        let missing = LinkDeclaration::new(name("v0")).settings(Settings::new(kind));
+        assert!(Desired::builder().link(missing).build().is_err());
+        let wrong = Settings::new(kind).with("peer", Value::Bool(true)).unwrap();
+        let wrong = LinkDeclaration::new(name("v0")).settings(wrong);
+        assert!(Desired::builder().link(wrong).build().is_err());
+    }
+
+    #[test]
+    fn a_zero_metric_is_the_kernels_own_on_ipv6() {
+        let route = RouteDeclaration::new(prefix("2001:db8::", 32)).metric(0).dev(name("e"));
+        let again = RouteDeclaration::new(prefix("2001:db8::", 32)).dev(name("e"));
+        let one = Desired::builder().route(route).build().unwrap();
+        assert_eq!(one.routes()[0].metric, 1024);
+        assert!(Desired::builder().route(route).route(again).build().is_err());
+    }
+}

@@ -33,8 +33,8 @@ impl About {
 pub(super) struct Problem {
     pub(super) about: About,
     pub(super) fault: Fault,
-    #[cfg_attr(not(feature = "document"), expect(dead_code, reason = "a builder has one place"))]
-    /// Where the other half of a contradiction is.
+    /// The other half of a contradiction. Who has no places to point at has no use for it.
+    #[cfg_attr(not(feature = "document"), expect(dead_code))]
     pub(super) other: Option<About>,
 }
 

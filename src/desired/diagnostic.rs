@@ -179,14 +179,17 @@ fn write_excerpt(
     let before = &text[start..span.start];
     let cut = before.char_indices().rev().nth(EXCERPT_CHARS_MAX / 2).map_or(0, |(at, _)| at);
     let rest = text[span.start..].lines().next().unwrap_or_default();
-    let marked = &rest[..(span.end - span.start).min(rest.len())];
-    let (marked, after) = (clip(marked), clip(&rest[marked.len()..]));
-    let after = if marked.len() < rest.len() { after } else { "" };
+    let (marked, after) = rest.split_at((span.end - span.start).min(rest.len()));
+    let shown = clip(marked);
+    let after_shown = if shown.len() < marked.len() { "" } else { clip(after) };
+    let is_whole = shown.len() + after_shown.len() == rest.len();
     let before = escape(&before[cut..]);
-    let dots = if cut == 0 { "" } else { "..." };
-    let marked = escape(marked);
+    let dots = |is_whole| if is_whole { "" } else { "..." };
+    let (dots, end) = (dots(cut == 0), dots(is_whole));
+    let marked = escape(shown);
+    let after = escape(after_shown);
     let gutter = line.to_string();
-    write!(f, "\n  {gutter} | {dots}{before}{marked}{}", escape(after))?;
+    write!(f, "\n  {gutter} | {dots}{before}{marked}{after}{end}")?;
     let indent = " ".repeat(dots.len() + before.chars().count());
     let carets = "^".repeat(marked.chars().count().max(1));
     write!(f, "\n  {} | {indent}{carets}", " ".repeat(gutter.len()))
@@ -244,6 +247,20 @@ impl Reports {
         self.list.iter().any(is_it)
     }
 
+    /// Whether a file is not TOML or JSON.
+    pub(super) fn has_syntax(&self) -> bool {
+        self.list.iter().any(|report| report.is_syntax)
+    }
+
+    /// Whether one more would only be counted; who asks first need not word it.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() == DIAGNOSTICS_MAX
+    }
+
+    pub(super) fn count_omitted(&mut self) {
+        self.omitted += 1;
+    }
+
     /// Something that must be there and is not.
     pub(super) fn push_missing(&mut self, at: &At, message: String, help: String) {
         if !self.is_partial() {
@@ -257,10 +274,10 @@ impl Reports {
     }
 
     fn add(&mut self, report: Report) {
-        if self.list.len() < DIAGNOSTICS_MAX {
-            self.list.push(report);
+        if self.is_full() {
+            self.count_omitted();
         } else {
-            self.omitted += 1;
+            self.list.push(report);
         }
     }
 
@@ -294,7 +311,7 @@ impl Reports {
             }
             let other = report.other.map(|other| {
                 let (source, _) = sort_key(&other);
-                format!("; the other is {}", name_place(&sources[source], &place(&other)))
+                format!("; see {}", name_place(&sources[source], &place(&other)))
             });
             let Fault { message, help } = report.fault;
             let help = help.map(|help| help + other.as_deref().unwrap_or_default());
@@ -307,9 +324,9 @@ impl Reports {
 fn name_place(source: &Source, location: &Location) -> String {
     let name = escape(&source.name);
     match location {
-        Location::File => format!("in {name}"),
+        Location::File => name,
         Location::Path(path) => format!("{path} in {name}"),
-        Location::Text { line, column, .. } => format!("at {name}:{line}:{column}"),
+        Location::Text { line, column, .. } => format!("{name}:{line}:{column}"),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use super::diagnostic::Reports;
 use super::suggest;
-use super::text::quoted;
 use super::tree::{At, Entry, Node, Value};
-use super::values::Fault;
+use super::values::{Fault, quoted};
 use crate::model::text::LinkName;
 
 /// Keys that are designed and not built. A document that uses one is told so, not that the key
@@ -54,6 +53,13 @@ pub(super) fn unknown_key(
     known: &[&str],
     hint: Option<String>,
 ) {
+    if reports.is_full() {
+        return reports.count_omitted();
+    }
+    // The header of the table that it stands in may be what is broken.
+    if table == Table::Top && reports.has_syntax() {
+        return;
+    }
     let key = quoted(&entry.key);
     if NOT_YET.contains(&(table, entry.key.as_str())) {
         let message = format!("{key} is not supported yet");
@@ -116,15 +122,17 @@ pub(super) fn number(reports: &mut Reports, entry: &Entry, min: u32, max: u32) -
             Value::Text(text) => text.parse::<u32>().ok(),
             _ => None,
         };
-        let example = digits.unwrap_or(max.min(min.max(1)));
-        let example = format!("`{} = {example}`, without quotes", escaped_key(entry));
+        let example = match digits {
+            Some(digits) => format!("`{} = {digits}`, without quotes", escaped_key(entry)),
+            None => format!("`{} = N`, with N from {min} to {max}", escaped_key(entry)),
+        };
         wrong_type(reports, entry, "a whole number", &example);
         return None;
     };
     let fitting = value.and_then(|value| u32::try_from(value).ok());
     let fitting = fitting.filter(|value| (min..=max).contains(value));
     if fitting.is_none() {
-        let given = value.map_or("too large".to_owned(), |value| value.to_string());
+        let given = value.map_or("a number that large".to_owned(), |value| value.to_string());
         reports.push(
             &entry.node.at,
             format!("{} cannot be {given}", quoted(&entry.key)),

@@ -9,6 +9,7 @@ use super::limits::MTU_IPV6_MIN;
 use super::loops;
 use super::{ExtraAddresses, State};
 use crate::model::kind::{Kind, ValueType};
+use crate::model::route::table_name;
 use crate::model::text::LinkName;
 
 /// All declarations, those of links by name.
@@ -204,11 +205,13 @@ impl<'d> Joint<'d> {
         let kind = own.or_else(|| creator.and_then(|link| link.settings));
         if let Some(kind) = kind.map(|settings| settings.kind) {
             if !kind.can_have_ports {
-                let message = format!("`{master}` is a {}, which cannot have ports", kind.name);
-                let kinds = Kind::ALL.iter().filter(|kind| kind.can_have_ports);
-                let names: Vec<_> = kinds.map(|kind| kind.name).collect();
-                let help = format!("name a link of a kind that takes ports: {}", names.join(", "));
-                self.push(about, message, &help);
+                let holders = Kind::ALL.iter().filter(|kind| kind.can_have_ports);
+                let port_holders: Vec<_> = holders.map(|kind| kind.name).collect();
+                self.push(
+                    about,
+                    format!("`{master}` is of kind {}, which cannot have ports", kind.name),
+                    &format!("name a link that can, of kind {}", port_holders.join(" or ")),
+                );
             }
         }
     }
@@ -308,17 +311,16 @@ impl<'d> Joint<'d> {
             let identity = (route.table, route.to, route.metric_filled(), hop);
             if let Some(first) = seen.insert(identity, index) {
                 seen.insert(identity, first);
-                self.push_against(
-                    About::Route { index, key: "" },
-                    About::Route { index: first, key: "" },
-                    format!(
-                        "the route to {} with metric {} is declared twice in table {}",
-                        route.to,
-                        route.metric_filled(),
-                        route.table
-                    ),
-                    "keep one of the two, or give them different metrics",
+                let table = table_name(route.table).map(str::to_owned);
+                let message = format!(
+                    "the route to {} with metric {} in table {} is declared twice",
+                    route.to,
+                    route.metric_filled(),
+                    table.unwrap_or_else(|| route.table.to_string())
                 );
+                let about = |index| About::Route { index, key: "" };
+                let help = "keep one of the two, or give them different metrics";
+                self.push_against(about(index), about(first), message, help);
             }
         }
     }

@@ -11,8 +11,8 @@ use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess,
 
 use super::diagnostic::Reports;
 use super::limits::JSON_VALUES_MAX;
-use super::text::quoted;
 use super::tree::{At, Entry, Node, Path, Step, Value};
+use super::values::quoted;
 
 /// The tree of a JSON text. A syntax error ends it: the parser does not recover.
 pub(super) fn from_json(source: usize, text: &str, reports: &mut Reports) -> Option<Node> {

@@ -34,8 +34,8 @@ pub(super) const DIAGNOSTICS_MAX: usize = 100;
 #[cfg(feature = "document")]
 pub(super) const EXCERPT_CHARS_MAX: usize = 100;
 
-#[cfg(feature = "document")]
 /// The most characters of a key or value that a message repeats.
+#[cfg(feature = "document")]
 pub(super) const QUOTED_CHARS_MAX: usize = 60;
 
 /// The most bytes of an owner's name: it is part of a socket's name, which has 107.

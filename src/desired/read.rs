@@ -3,12 +3,14 @@
 //! Every rule of a single value is in `values.rs`, every joint one in `checks.rs`.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::builder::{LinkDeclaration, RouteDeclaration};
 use super::checks::{self, About};
 use super::diagnostic::Reports;
 use super::fields::{self, Table};
 use super::read_link;
+use super::text;
 use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
@@ -109,6 +111,7 @@ impl Reader<'_> {
         let Value::Table(entries) = &tree.value else {
             let message = format!("a document is a table, not {}", tree.value.describe());
             let help = "write `{\"version\": 1, \"link\": {...}}`";
+            self.version_at = Some(tree.at.clone());
             return self.reports.push(&tree.at, message, help);
         };
         let version = entries.iter().find(|entry| entry.key == "version");
@@ -260,49 +263,17 @@ fn read_route(
     at: &At,
 ) -> Option<(RouteDeclaration, Place)> {
     let mut place = Place::new(at.clone());
-    let (mut to, mut via, mut dev, mut metric) = (None, None, None, None);
-    let (mut table, mut takeover, mut is_default) = (TABLE_MAIN, false, false);
+    let mut draft = RouteDraft::default();
     let mut is_whole = true;
     for entry in entries {
-        let Some(key) = ROUTE_KEYS.iter().find(|key| **key == entry.key) else {
+        if let Some(key) = ROUTE_KEYS.iter().find(|key| **key == entry.key) {
+            place.keys.push((key, entry.node.at.clone()));
+            is_whole &= draft.read_key(reports, entry).is_some();
+        } else {
             fields::unknown_key(reports, entry, Table::Route, ROUTE_KEYS, None);
-            continue;
-        };
-        place.keys.push((key, entry.node.at.clone()));
-        let is_read = match *key {
-            "to" => {
-                is_default = matches!(&entry.node.value, Value::Text(text) if text == "default");
-                to = if is_default { None } else { read_destination(reports, entry) };
-                is_default || to.is_some()
-            }
-            "via" => {
-                let parse = super::text::parse_address;
-                via = fields::parsed(reports, entry, "192.0.2.254", parse);
-                via.is_some()
-            }
-            "dev" => {
-                dev = fields::link_name(reports, entry);
-                dev.is_some()
-            }
-            "metric" => {
-                metric = fields::number(reports, entry, 0, u32::MAX);
-                metric.is_some()
-            }
-            "table" => {
-                let read = read_table(reports, entry);
-                table = read.unwrap_or(table);
-                read.is_some()
-            }
-            _ => {
-                let read = fields::boolean(reports, entry);
-                takeover = read.unwrap_or(takeover);
-                read.is_some()
-            }
-        };
-        is_whole &= is_read;
+        }
     }
-    let has_to = place.keys.iter().any(|(key, _)| *key == "to");
-    if !has_to {
+    if !place.keys.iter().any(|(key, _)| *key == "to") {
         let message = "the route has no `to`".to_owned();
         let help = "add its destination: `to = \"198.51.100.0/24\"`, or `to = \"default\"`";
         reports.push_missing(at, message, help.to_owned());
@@ -310,30 +281,70 @@ fn read_route(
     if !is_whole {
         return None;
     }
-    if is_default {
-        to = via.map(super::text::default_of);
-        if to.is_none() {
-            let message = "`to = \"default\"` without `via` does not say IPv4 or IPv6".to_owned();
-            let help = "write `to = \"0.0.0.0/0\"` or `to = \"::/0\"`, or give `via`";
-            reports.push_missing(place.of("to", None), message, help.to_owned());
-        }
+    if draft.is_default && draft.via.is_none() {
+        let message = "`to = \"default\"` without `via` does not say IPv4 or IPv6".to_owned();
+        let help = "write `to = \"0.0.0.0/0\"` or `to = \"::/0\"`, or give `via`";
+        reports.push_missing(place.of("to", None), message, help.to_owned());
     }
-    let to = to?;
-    let key = if via.is_some() { "via" } else { "" };
-    let sound = values::check_via(to, via, dev);
-    if sound.is_err() && !(reports.is_partial() && via.is_none()) {
+    let route = draft.complete()?;
+    let key = if route.via.is_some() { "via" } else { "" };
+    let sound = values::check_via(route.to, route.via, route.dev);
+    // What a route without `via` lacks may stand in a line that the parser lost.
+    if sound.is_err() && !(reports.is_partial() && route.via.is_none()) {
         fields::checked(reports, place.of(key, None), sound);
     }
-    let route = RouteDeclaration { to, via, dev, metric, table, takeover };
     Some((route, place))
 }
 
-/// A destination other than `default`.
-fn read_destination(reports: &mut Reports, entry: &Entry) -> Option<Prefix> {
-    fields::parsed(reports, entry, "198.51.100.0/24", |text| {
-        let to = super::text::parse_prefix(text)?;
-        values::check_destination(to).map(|()| to)
-    })
+/// A route's keys as far as they are read.
+#[derive(Default)]
+struct RouteDraft {
+    to: Option<Prefix>,
+    is_default: bool,
+    via: Option<IpAddr>,
+    dev: Option<LinkName>,
+    metric: Option<u32>,
+    table: Option<u32>,
+    takeover: bool,
+}
+
+impl RouteDraft {
+    /// `None` where the value is wrong, which is reported then.
+    fn read_key(&mut self, reports: &mut Reports, entry: &Entry) -> Option<()> {
+        match entry.key.as_str() {
+            "to" => {
+                let example = "198.51.100.0/24";
+                self.is_default = fields::text(reports, entry, example)? == "default";
+                if !self.is_default {
+                    self.to = Some(fields::parsed(reports, entry, example, |text| {
+                        let to = text::parse_destination(text)?;
+                        values::check_destination(to).map(|()| to)
+                    })?);
+                }
+            }
+            "via" => {
+                let parse = text::parse_address;
+                self.via = Some(fields::parsed(reports, entry, "192.0.2.254", parse)?);
+            }
+            "dev" => self.dev = Some(fields::link_name(reports, entry)?),
+            "metric" => self.metric = Some(fields::number(reports, entry, 0, u32::MAX)?),
+            "table" => self.table = Some(read_table(reports, entry)?),
+            _ => self.takeover = fields::boolean(reports, entry)?,
+        }
+        Some(())
+    }
+
+    fn complete(self) -> Option<RouteDeclaration> {
+        let default = self.via.filter(|_| self.is_default);
+        Some(RouteDeclaration {
+            to: self.to.or(default.map(text::default_of))?,
+            via: self.via,
+            dev: self.dev,
+            metric: self.metric,
+            table: self.table.unwrap_or(TABLE_MAIN),
+            takeover: self.takeover,
+        })
+    }
 }
 
 /// A routing table by its number or one of the kernel's names.

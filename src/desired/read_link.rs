@@ -7,10 +7,9 @@ use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::suggest;
-use super::text::quoted;
 use super::text::{parse_address, parse_mac, parse_prefix};
 use super::tree::{Entry, Value};
-use super::values;
+use super::values::{self, quoted};
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 
@@ -33,12 +32,13 @@ pub(super) fn read(
     let entries = fields::table(reports, entry, &example)?;
     let mut link = LinkDeclaration::new(name);
     let mut place = Place::new(entry.key_at.clone());
+    let own = probable_kind(entries);
     for entry in entries {
         if let Some(key) = KEYS.iter().find(|key| **key == entry.key) {
             place.keys.push((key, entry.node.at.clone()));
             read_key(reports, entry, &mut link, &mut place);
         } else if Kind::by_name(entry.key.as_bytes()).is_none() {
-            let hint = hint(entries, &entry.key);
+            let hint = hint(own, &entry.key);
             let kinds = Kind::ALL.iter().map(|kind| kind.name);
             let known: Vec<_> = KEYS.iter().copied().chain(kinds).collect();
             fields::unknown_key(reports, entry, Table::Link, &known, hint);
@@ -73,6 +73,8 @@ fn read_addresses(
     place: &mut Place,
 ) {
     const EXAMPLE: &str = "`addresses = [\"192.0.2.1/24\"]`";
+    // Given, if wrongly: what is said of a link without addresses does not hold.
+    link.addresses = Some(Vec::new());
     let Value::Array(items) = &entry.node.value else {
         return fields::wrong_type(reports, entry, "an array of strings", EXAMPLE);
     };
@@ -92,16 +94,19 @@ fn read_addresses(
     link.addresses = Some(addresses);
 }
 
-/// A key of a kind that stands beside the kind's table belongs into it.
-fn hint(entries: &[Entry], key: &str) -> Option<String> {
-    let own = entries.iter().find_map(|entry| match &entry.node.value {
+fn probable_kind(entries: &[Entry]) -> Option<&'static Kind> {
+    entries.iter().find_map(|entry| match &entry.node.value {
         Value::Text(name) if entry.key == "kind" => Kind::by_name(name.as_bytes()),
         _ => Kind::by_name(entry.key.as_bytes()),
-    });
+    })
+}
+
+/// A key of a kind that stands beside the kind's table belongs in it.
+fn hint(own: Option<&'static Kind>, key: &str) -> Option<String> {
     let holds = |kind: &&&'static Kind| kind.position(key).is_some();
     let kind = own.as_ref().filter(holds).or_else(|| Kind::ALL.iter().find(holds))?;
     let name = kind.name;
-    Some(format!("it belongs into the kind's table: `{name} = {{ {key} = ... }}`"))
+    Some(format!("it belongs in the kind's table: `{name} = {{ {key} = ... }}`"))
 }
 
 /// The kind, from `kind` and from the table with a kind's name, and its settings.
@@ -117,7 +122,9 @@ fn read_kind(
     if let (Some(entry), Some(name), None) = (named, name, by_key) {
         let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name).collect();
         let message = format!("{} is not a kind of link that can be declared", quoted(name));
-        let help = suggest::help(name, "the kinds are", &kinds);
+        let near = suggest::nearest(name, kinds.iter().copied());
+        let near = near.map(|near| format!("did you mean `{near}`? "));
+        let help = near.unwrap_or_default() + "the kinds are: " + &kinds.join(", ");
         reports.push(&entry.node.at, message, help);
     }
     let mut tables =
@@ -130,7 +137,7 @@ fn read_kind(
     if let (Some(by_key), Some((by_table, entry))) = (by_key, first) {
         if by_key != by_table {
             let message = format!(
-                "`kind` says `{}`, but here are settings of a {}",
+                "`kind` is `{}`, but these are settings of kind `{}`",
                 by_key.name, by_table.name
             );
             reports.push(&entry.key_at, message, "keep the one that is meant");

@@ -2,25 +2,31 @@
 
 use std::net::IpAddr;
 
-use super::limits::QUOTED_CHARS_MAX;
-use super::values::Fault;
+use super::values::{Fault, quoted};
 use crate::model::address::Prefix;
-use crate::model::text::{Mac, write_escaped};
+use crate::model::text::Mac;
 
 /// An address with a prefix length. One without is ambiguous, so it is refused with both of
 /// the lengths that are probable.
 pub(super) fn parse_prefix(text: &str) -> Result<Prefix, Fault> {
+    parse(text, "the link's subnet", |prefix| prefix)
+}
+
+/// The same of a route's destination, where the probable subnet has no bits past its length.
+pub(super) fn parse_destination(text: &str) -> Result<Prefix, Fault> {
+    parse(text, "its subnet", |prefix| prefix.network())
+}
+
+fn parse(text: &str, what: &str, subnet_of: fn(Prefix) -> Prefix) -> Result<Prefix, Fault> {
     let Some((address, len)) = text.split_once('/') else {
         let Ok(address) = text.parse::<IpAddr>() else {
             return Err(not_a_prefix(text));
         };
-        let (subnet, host) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
+        let (len, host) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
+        let subnet = subnet_of(Prefix { address, len });
         return Err(Fault::new(
             format!("{address} has no prefix length"),
-            format!(
-                "write {address}/{host} for this address alone, or its subnet's, such as \
-                 {address}/{subnet}"
-            ),
+            format!("write {address}/{host} for this address alone, or {what}, such as {subnet}"),
         ));
     };
     let Ok(address) = address.parse() else {
@@ -87,13 +93,24 @@ pub(super) fn default_of(gateway: IpAddr) -> Prefix {
     any.network()
 }
 
-/// Text from outside in backquotes, cut and escaped for a message.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("`");
-    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
-    let shown = cut.map_or(text, |(at, _)| &text[..at]);
-    // Writing to a `String` cannot fail.
-    let _ = write_escaped(&mut out, shown.as_bytes());
-    out.push_str(if cut.is_some() { "...`" } else { "`" });
-    out
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_length_is_refused_with_both_candidates() {
+        let help = |result: Result<Prefix, Fault>| result.unwrap_err().help.unwrap();
+        let address = help(parse_prefix("192.0.2.7"));
+        assert!(address.contains("192.0.2.7/32") && address.contains("192.0.2.7/24"));
+        let destination = help(parse_destination("2001:db8::7"));
+        assert!(destination.contains("2001:db8::7/128") && destination.contains("2001:db8::/64"));
+    }
+
+    #[test]
+    fn a_prefix_length_is_digits() {
+        assert!(parse_prefix("192.0.2.1/24").is_ok());
+        for text in ["192.0.2.1/+24", "192.0.2.1/", "192.0.2.1/2 4", "192.0.2.1/24/24", "/24"] {
+            assert!(parse_prefix(text).is_err(), "{text}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use toml_parser::lexer::TokenKind;
 
 use super::diagnostic::Reports;
 use super::limits::{NESTING_MAX, RECOVERY_BYTES_MAX, TOKENS_MAX};
-use super::text::quoted;
+use super::values::quoted;
 
 /// A value and where it is written.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Value {
             Self::Text(_) => "a string",
             Self::Integer(_) => "a whole number",
             Self::Float => "a fraction",
-            Self::Bool(_) => "`true` or `false`",
+            Self::Bool(_) => "a boolean",
             Self::Date => "a date",
             Self::Null => "null",
             Self::Array(_) => "an array",
@@ -141,6 +141,22 @@ pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Opt
                 format!("{} is declared twice", quoted(named)),
                 Some("keep one of the two".to_owned()),
             ),
+            // What the parser takes any bare word for, and no word at all.
+            message if message.starts_with("string values must be quoted") => {
+                let named = quoted(named);
+                if named == "``" {
+                    let help = "write one, or take the key out";
+                    ("the value is missing".to_owned(), Some(help.to_owned()))
+                } else {
+                    let help = "a string stands in quotes";
+                    (format!("{named} is not a value"), Some(help.to_owned()))
+                }
+            }
+            message if message.contains("basic string") || message.contains("literal string") => {
+                let help = "close it in its line; write control characters as `\\u001b` in a \
+                            string in double quotes";
+                (message.to_owned(), Some(help.to_owned()))
+            }
             message => (message.to_owned(), None),
         };
         reports.push_syntax(at, message, help);

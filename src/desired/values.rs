@@ -5,10 +5,14 @@
 use std::net::IpAddr;
 
 use super::Owner;
+#[cfg(feature = "document")]
+use super::limits::QUOTED_CHARS_MAX;
 use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
+#[cfg(feature = "document")]
+use crate::model::text::write_escaped;
 use crate::model::text::{LinkName, Mac};
 
 /// Why a value cannot be: what is wrong, and what to do about it.
@@ -22,6 +26,18 @@ impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: Some(help.into()) }
     }
+}
+
+/// Text from outside in backquotes, cut and escaped for a message.
+#[cfg(feature = "document")]
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("`");
+    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
+    let shown = cut.map_or(text, |(at, _)| &text[..at]);
+    // Writing to a `String` cannot fail.
+    let _ = write_escaped(&mut out, shown.as_bytes());
+    out.push_str(if cut.is_some() { "...`" } else { "`" });
+    out
 }
 
 /// The group of an owner without one: FNV-1a of the name (32 bits) in the range 0x52000000 to
@@ -157,7 +173,7 @@ pub(super) fn check_destination(to: Prefix) -> Result<(), Fault> {
     ))
 }
 
-/// Of a route's gateway. A second value names the key at fault.
+/// Of a route's way: its gateway, its link, and what they go with.
 pub(super) fn check_via(
     to: Prefix,
     via: Option<IpAddr>,
@@ -236,4 +252,36 @@ pub(super) fn check_families(settings: &Settings) -> Option<(&'static str, Fault
     let message = format!("`{second}` and `{first}` are of different address families");
     let help = "give two IPv4 addresses or two IPv6 addresses";
     Some((second, Fault::new(message, help)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_group_never_changes() {
+        // Links on hosts carry these numbers.
+        assert_eq!(group_of("host"), 0x52fe_a56e);
+        assert_eq!(group_of(""), 0x521c_9dc4);
+        assert_ne!(group_of("host"), group_of("tsoh"));
+    }
+
+    #[test]
+    fn protocols_of_others_are_refused() {
+        for protocol in [0, 1, 2, 3, 4, 9, 16, 42, 99, 186, 190] {
+            assert!(check_protocol(protocol).is_err(), "{protocol}");
+        }
+        assert!(check_protocol(82).is_ok());
+    }
+
+    #[test]
+    fn what_links_cannot_have_is_refused() {
+        let prefix = |address: &str, len| Prefix { address: address.parse().unwrap(), len };
+        assert!(check_address(prefix("192.0.2.1", 24)).is_ok());
+        for (address, len) in [("255.255.255.255", 32), ("ff02::1", 64), ("::", 0)] {
+            assert!(check_address(prefix(address, len)).is_err(), "{address}");
+        }
+        assert!(check_destination(prefix("224.0.0.0", 4)).is_ok());
+        assert!(check_destination(prefix("192.0.2.1", 24)).is_err());
+    }
 }
