@@ -287,6 +287,8 @@ impl Reconcile {
             }
         }
         if self.round.is_empty() {
+            // What named a link that was to be made is looked at again too, made or not.
+            self.touched.extend(self.unresolved.keys());
             for subject in std::mem::take(&mut self.touched) {
                 self.mark(subject, Noticed { at: now, sender: 0 });
             }
