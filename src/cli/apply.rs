@@ -1,16 +1,25 @@
 //! `apply`: the plan, the question, the changes, and a report for each object.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
+use super::json::{self, Leftover};
 use super::out::{Ink, Out};
-use super::{json, plan, run, start};
+use super::{plan, run, start};
 use crate::applier::{Applier, ApplyError, ApplyReport};
 use crate::desired::Desired;
 use crate::model::change::Change;
 use crate::plan::{Plan, Step};
 use crate::reconcile::{Attempt, Outcome};
 use crate::ring::signals::Signals;
+
+/// What came while a question was open.
+enum Answer {
+    Line(String),
+    Signal,
+}
 
 /// Makes the network as declared, once.
 pub(super) fn apply(
@@ -21,21 +30,30 @@ pub(super) fn apply(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let mut applier = Applier::builder().open()?;
-    let plan = applier.plan(desired)?;
-    if !yes && !may_go_on(&plan, out)? {
-        return Ok(Exit::Cannot);
+    let (answer, answers) = mpsc::channel();
+    let (canceller, interrupt) = (applier.canceller(), answer.clone());
+    start::on_signal(signals, move || {
+        canceller.cancel();
+        // Where no question is open, no one listens.
+        let _ = interrupt.send(Answer::Signal);
+    })?;
+    if !yes {
+        let plan = applier.plan(desired)?;
+        if !may_go_on(&plan, answer, &answers, out)? {
+            out.line("nothing was changed")?;
+            return Ok(Exit::Not);
+        }
     }
-    let canceller = applier.canceller();
-    start::on_signal(signals, move || canceller.cancel())?;
+    let start = Instant::now();
     let (report, is_interrupted) = match applier.apply(desired) {
         Ok(report) => (report, false),
         Err(ApplyError::Cancelled(report)) => (*report, true),
         Err(error) => return Err(error.into()),
     };
     if out.json {
-        out.object(&json::report(&report))?;
+        out.line(json::report(&report, is_interrupted))?;
     } else {
-        tell(&report, is_interrupted, out)?;
+        tell(&report, is_interrupted, start.elapsed(), out)?;
     }
     if verbose && !out.json {
         out.line(run::counts(&applier.counters()))?;
@@ -48,33 +66,48 @@ pub(super) fn apply(
 }
 
 /// Whether the steps that take something away from someone are wanted.
-fn may_go_on(plan: &Plan, out: &mut Out) -> Result<bool, Failure> {
+fn may_go_on(
+    plan: &Plan,
+    answer: Sender<Answer>,
+    answers: &Receiver<Answer>,
+    out: &mut Out,
+) -> Result<bool, Failure> {
     let grave: Vec<_> = plan.steps.iter().filter(|step| is_grave(step)).collect();
-    if grave.is_empty() {
-        return Ok(true);
-    }
-    let what = "deletions or takeovers";
+    let Some(first) = grave.first() else { return Ok(true) };
+    let count = grave.len();
+    let what = match count {
+        1 => "1 step that deletes or takes over something".to_owned(),
+        _ => format!("{count} steps that delete or take over something"),
+    };
     if out.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        let first = grave.first().map(|step| step.to_string()).unwrap_or_default();
-        let count = grave.len();
         return Err(Failure::Cannot(format!(
-            "the plan has {count} {what} (the first: {first}), and there is no terminal to ask at; \
-             look at it with `ringlink plan`, then add --yes. Nothing was changed."
+            "the plan has {what} (the first: {first}), and there is no terminal to ask at; look at \
+             it with `ringlink plan`, then add --yes. Nothing was changed."
         )));
     }
     plan::show(plan, out)?;
-    print!("Go on with these {} {what}? [y/N] ", grave.len());
-    io::stdout().flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    let is_yes = matches!(answer.trim(), "y" | "Y" | "yes");
-    if !is_yes {
-        out.line("Nothing was changed.")?;
+    out.text(format_args!("The plan has {what}. Go on? [y/N] "))?;
+    out.flush()?;
+    // On a thread of its own, since nothing ends the read of a terminal but its line.
+    let read = move || {
+        let mut line = String::new();
+        let result = io::stdin().lock().read_line(&mut line);
+        // What cannot be read is no yes.
+        let line = result.map_or(String::new(), |_| line);
+        let _ = answer.send(Answer::Line(line));
+    };
+    let thread = std::thread::Builder::new().name("ringlink-answer".to_owned()).spawn(read);
+    thread.map_err(|error| Failure::Cannot(format!("cannot start a thread: {error}")))?;
+    match answers.recv() {
+        Ok(Answer::Line(line)) => Ok(matches!(line.trim(), "y" | "Y" | "yes")),
+        Ok(Answer::Signal) | Err(mpsc::RecvError) => {
+            out.line("")?;
+            Err(Failure::Interrupted)
+        }
     }
-    Ok(is_yes)
 }
 
-/// Deletions, and what another protocol holds.
+/// Deletions, what goes along with a step, and what another protocol holds.
 fn is_grave(step: &Step) -> bool {
     match step.change {
         Change::DeleteLink(_) | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
@@ -83,43 +116,49 @@ fn is_grave(step: &Step) -> bool {
     }
 }
 
-fn tell(report: &ApplyReport, is_interrupted: bool, out: &mut Out) -> Result<(), Failure> {
+fn tell(
+    report: &ApplyReport,
+    is_interrupted: bool,
+    took: Duration,
+    out: &mut Out,
+) -> Result<(), Failure> {
     for attempt in &report.attempts {
         out.line(result_line(attempt, out))?;
     }
     let done = report.attempts.iter().filter(|it| it.outcome == Outcome::Done).count();
-    if is_interrupted {
-        let left = report.remaining.steps.len();
-        return out.line(format_args!("interrupted: {done} changes were made, {left} are left"));
-    }
+    let (changes, took) = (plan::changes(done), run::human(took));
     if report.converged {
-        return match done {
-            0 => out.line("nothing to do: the network is as declared"),
-            _ => out.line(format_args!("converged: {done} changes")),
-        };
+        return out.line(match done {
+            0 => "nothing to do: the network is as declared".to_owned(),
+            _ => format!("converged: {changes} in {took}"),
+        });
     }
     for step in &report.remaining.steps {
-        let mark = out.ink(Ink::Warned, "!");
-        out.line(format_args!("{mark} not done: {step}"))?;
+        let (word, reason) = match Leftover::of(step, report) {
+            Leftover::Refused => continue,
+            Leftover::Undone => ("failed", "it was made, and differs again"),
+            Leftover::Untried if is_interrupted => ("skipped", "interrupted"),
+            Leftover::Untried => ("skipped", "what it needs was not there"),
+        };
+        let word = out.ink(Ink::Warned, word);
+        out.line(format_args!("{word}: {step}: {reason}"))?;
     }
     for blocked in &report.remaining.blocked {
-        let mark = out.ink(Ink::Warned, "!");
-        out.line(format_args!("{mark} {blocked}"))?;
+        out.line(format_args!("{} {blocked}", out.ink(Ink::Warned, "!")))?;
     }
-    out.line(format_args!("not converged: {done} changes were made, see above for the rest"))
+    let left = report.remaining.steps.len() + report.remaining.blocked.len();
+    let why = if is_interrupted { "interrupted" } else { "not converged" };
+    out.line(format_args!("{why}: {changes} made in {took}, {left} left"))
 }
 
-/// `ok + link br0 with ...`, `failed: cannot create ...`.
+/// `create link br0 with ...`, `failed: cannot create ...`.
 pub(super) fn result_line(attempt: &Attempt, out: &Out) -> String {
     match &attempt.outcome {
-        Outcome::Done => {
-            let (mark, ink) = plan::mark_of(attempt.step.change.op());
-            format!("{} {}", out.ink(ink, mark), attempt.step)
-        }
-        Outcome::Refused(refusal) => format!("{} {refusal}", out.ink(Ink::Warned, "!")),
+        Outcome::Done => plan::sentence(&attempt.step, out),
+        Outcome::Refused(refusal) => format!("{}: {refusal}", out.ink(Ink::Warned, "failed")),
         Outcome::Unknown => {
-            let mark = out.ink(Ink::Warned, "!");
-            format!("{mark} {}: no answer came; the state was read anew", attempt.step)
+            let word = out.ink(Ink::Warned, "unknown");
+            format!("{word}: {}: no answer came; the state is read anew", attempt.step)
         }
     }
 }

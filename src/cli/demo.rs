@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
+use super::json;
 use super::out::{Ink, Out};
 use super::run::{Teller, human};
 use crate::applier::Applier;
@@ -15,7 +16,7 @@ use crate::desired::{
     State,
 };
 use crate::keeper::KeeperHandle;
-use crate::reconcile::Report;
+use crate::reconcile::{Outcome, Report};
 
 /// How long a break may take to be mended before the demo has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,43 +39,67 @@ pub(super) fn demo(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     if !converge(keeper, teller, out)? {
-        out.line("demo: the network did not converge, so there is nothing to break")?;
-        return Ok(Exit::Not);
+        say(out, "demo: the network did not converge, so there is nothing to break")?;
+        return Ok(if keeper.has_ended() { Exit::Clean } else { Exit::Not });
     }
     let mut breaker = Applier::builder().open()?;
     let breaks = breaks(desired);
-    let mut failed = 0;
+    say(
+        out,
+        &format!("demo: breaks it {} times, as netlink port {}", breaks.len(), breaker.port()),
+    )?;
+    let mut mended = 0;
     for Break { words, state } in &breaks {
-        let state = state.as_ref().map_err(|error| Failure::Cannot(error.to_string()))?;
         std::thread::sleep(PAUSE);
         say(out, &format!("demo: {words}"))?;
-        let plan = breaker.plan(state)?;
-        breaker.send(&plan)?;
-        if !is_mended(desired, &mut breaker, keeper, teller, out)? {
-            failed += 1;
-            say(out, "demo: this was not mended")?;
-        }
+        let before = teller.corrections;
+        let is_broken = break_it(&mut breaker, state, out)?;
+        let is_mended = is_mended(desired, &mut breaker, keeper, teller, out)?;
         if keeper.has_ended() {
             return Ok(Exit::Clean);
         }
+        if is_broken && is_mended && teller.corrections > before {
+            mended += 1;
+        } else if is_broken {
+            say(out, "demo: this was not mended")?;
+        }
     }
     let (count, slowest) = (teller.corrections, human(teller.slowest));
+    let total = breaks.len();
     say(
         out,
         &format!(
-            "demo: {} breaks, {count} corrections, the slowest after {slowest}; {}",
-            breaks.len(),
-            if failed == 0 { "the network is as declared" } else { "some were not mended" }
+            "demo: {mended} of {total} breaks mended by {count} corrections, the slowest after \
+             {slowest}"
         ),
     )?;
-    Ok(if failed == 0 { Exit::Clean } else { Exit::Not })
+    Ok(if mended == total { Exit::Clean } else { Exit::Not })
+}
+
+/// Sends what makes the network as the break wants it; `false` where the kernel refuses.
+fn break_it(
+    breaker: &mut Applier,
+    state: &Result<Desired, DesiredError>,
+    out: &mut Out,
+) -> Result<bool, Failure> {
+    let state = state.as_ref().map_err(|error| Failure::Cannot(error.to_string()))?;
+    let plan = breaker.plan(state)?;
+    for attempt in breaker.send(&plan)? {
+        if let Outcome::Refused(refusal) = attempt.outcome {
+            say(out, &format!("demo: the kernel refused to be broken: {refusal}"))?;
+            return Ok(false);
+        }
+    }
+    Ok(!plan.steps.is_empty())
 }
 
 fn say(out: &mut Out, words: &str) -> Result<(), Failure> {
     if out.json {
-        return out.object(&serde_json::json!({ "v": 1, "report": "demo", "message": words }));
+        out.line(json::demo(words))?;
+    } else {
+        out.line(out.ink(Ink::Faint, words))?;
     }
-    out.line(out.ink(Ink::Faint, words))
+    out.flush()
 }
 
 fn converge(

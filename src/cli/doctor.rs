@@ -1,5 +1,7 @@
 //! `doctor`: can this host run it, and what to change where it cannot.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
@@ -7,6 +9,9 @@ use super::out::{Ink, Out};
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::ring::namespace::has_net_admin;
 use crate::ring::probe::{Probe, probe};
+
+/// The user namespace that the kernel starts with (PROC_USER_INIT_INO, `linux/proc_ns.h`).
+const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 
 /// One finding.
 struct Finding {
@@ -22,23 +27,30 @@ pub(super) fn doctor(out: &mut Out) -> Result<Exit, Failure> {
     let probe = probe();
     let findings = findings(&probe);
     let is_fit = probe.is_usable();
+    let namespace = namespace_of("net").unwrap_or_else(|| "unknown: /proc is missing".to_owned());
     if out.json {
         let list = findings.iter().map(|it| {
             json!({ "what": it.what, "needed": it.is_needed, "ok": it.complaint.is_none(),
                 "complaint": it.complaint })
         });
         let list: Vec<_> = list.collect();
-        out.object(&json!({ "v": 1, "kernel": probe.kernel_release, "fit": is_fit,
+        out.line(json!({ "v": 1, "kernel": probe.kernel_release, "namespace": namespace,
             "io_uring_disabled": probe.io_uring_disabled,
-            "memory_lock_limit_bytes": probe.memory_lock_limit_bytes, "findings": list }))?;
+            "memory_lock_limit_bytes": probe.memory_lock_limit_bytes, "fit": is_fit, "findings": list }))?;
     } else {
-        tell(&probe, &findings, is_fit, out)?;
+        out.line(format_args!("Linux {}, network namespace {namespace}", probe.kernel_release))?;
+        tell(&findings, is_fit, out)?;
     }
     Ok(if is_fit { Exit::Clean } else { Exit::Not })
 }
 
-fn tell(probe: &Probe, findings: &[Finding], is_fit: bool, out: &mut Out) -> Result<(), Failure> {
-    out.line(format_args!("Linux {}", probe.kernel_release))?;
+/// Such as `net:[4026531840]`, as `lsns` and `readlink /proc/self/ns/net` show it.
+fn namespace_of(kind: &str) -> Option<String> {
+    let link = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+fn tell(findings: &[Finding], is_fit: bool, out: &mut Out) -> Result<(), Failure> {
     for Finding { what, is_needed, complaint } in findings {
         match complaint {
             None => out.line(format_args!("{} {what}", out.ink(Ink::Made, "ok     ")))?,
@@ -80,19 +92,22 @@ fn findings(probe: &Probe) -> Vec<Finding> {
     findings
 }
 
-/// Only a process with CAP_NET_ADMIN in the initial user namespace may pass this limit.
+/// Only a process with CAP_NET_ADMIN in the initial user namespace may pass this limit, which the
+/// kernel doubles.
 fn receive_buffer() -> Finding {
+    const NEEDED: usize = RECEIVE_BUFFER_BYTES / 2;
     let path = "/proc/sys/net/core/rmem_max";
-    let limit = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-    let is_small = limit.is_some_and(|limit: usize| limit < RECEIVE_BUFFER_BYTES);
+    let limit = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    let may_pass =
+        has_net_admin() && namespace_of("user").as_deref() == Some(INITIAL_USER_NAMESPACE);
+    let small = limit.filter(|limit: &usize| *limit < NEEDED && !may_pass);
     Finding {
-        what: "a receive buffer of 8 MiB".to_owned(),
+        what: format!("a receive buffer of {} MiB", RECEIVE_BUFFER_BYTES >> 20),
         is_needed: false,
-        complaint: is_small.then(|| {
+        complaint: small.map(|limit| {
             format!(
-                "net.core.rmem_max is {}, which caps it unless run as root on the host; bursts then \
-                 lead to a resync sooner. `sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}`",
-                limit.unwrap_or(0)
+                "net.core.rmem_max is {limit}, so a burst leads to lost notifications and a resync \
+                 sooner; as root: sysctl -w net.core.rmem_max={NEEDED}"
             )
         }),
     }

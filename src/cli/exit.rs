@@ -24,15 +24,22 @@ pub(super) enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// The number that the shell sees.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Not => 1,
+            Self::Usage => 2,
+            Self::Cannot => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Clean => 0,
-            Exit::Not => 1,
-            Exit::Usage => 2,
-            Exit::Cannot => 3,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -55,9 +62,10 @@ pub(super) enum Failure {
     #[error("{0}")]
     Cannot(String),
     /// Interrupted before there was anything to report.
-    #[error("interrupted")]
+    #[error("interrupted; nothing was changed")]
     Interrupted,
-    /// Whoever read the output has gone, which is no failure.
+    /// Whoever read the output has gone, as `head` does: no failure, so it ends with 0. A shell
+    /// with `pipefail` then sees the status of a program that was told enough.
     #[error("the output was closed")]
     Closed,
     /// The output cannot be written.

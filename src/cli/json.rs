@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use crate::applier::ApplyReport;
+use crate::host::Counters;
 use crate::model::address::{self, Address};
 use crate::model::kind;
 use crate::model::link::{self, Link, OPER_NAMES};
@@ -15,10 +16,13 @@ use crate::model::text::LinkName;
 use crate::plan::{Blocked, Plan, Shown, Step};
 use crate::reconcile::{Attempt, Outcome, Report};
 
-/// Puts a name in, and its bytes where it is not UTF-8.
+/// Puts a name in, and its bytes where the text is not the name itself: it is not UTF-8, or was
+/// escaped.
 fn put_name(object: &mut Map<String, Value>, name: LinkName) {
-    object.insert("name".to_owned(), name.to_string().into());
-    if name.as_str().is_none() {
+    let text = name.to_string();
+    let is_exact = text.as_bytes() == name.as_bytes();
+    object.insert("name".to_owned(), text.into());
+    if !is_exact {
         let hex: String = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         object.insert("name_hex".to_owned(), hex.into());
     }
@@ -43,32 +47,34 @@ fn flag_names(flags: u32, names: &[(u32, &'static str)]) -> Vec<&'static str> {
 
 pub(super) fn link(network: &Network, link: &Link) -> Value {
     let mut object = Map::new();
-    object.insert("index".to_owned(), link.index.into());
-    put_name(&mut object, link.name);
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     let kind = (!link.kind.is_empty()).then(|| link.kind.to_string());
-    object.insert("kind".to_owned(), kind.clone().into());
-    let admin = if link.is_up() { "up" } else { "down" };
-    object.insert("admin".to_owned(), admin.into());
+    put("kind", kind.into());
+    put("admin", if link.is_up() { "up" } else { "down" }.into());
     let oper = OPER_NAMES.get(usize::from(link.oper)).map(|name| name.to_lowercase());
-    object.insert("oper".to_owned(), oper.into());
-    object.insert("mtu".to_owned(), link.mtu.into());
-    let mac = (!link.mac.as_bytes().is_empty()).then(|| link.mac.to_string());
-    object.insert("mac".to_owned(), mac.into());
-    object.insert("master".to_owned(), link_ref(network, link.master));
+    put("oper", oper.into());
+    put("oper_number", link.oper.into());
+    put("mtu", link.mtu.into());
+    put("mac", (!link.mac.as_bytes().is_empty()).then(|| link.mac.to_string()).into());
+    put("master", link_ref(network, link.master));
     let lower = match link.lower_netns {
         None => link_ref(network, link.lower),
         Some(id) => json!({ "index": link.lower, "netns_id": id }),
     };
-    object.insert("lower".to_owned(), lower);
-    object.insert("flags".to_owned(), flag_names(link.flags, link::FLAG_NAMES).into());
-    object.insert("group".to_owned(), link.group.into());
-    if let (Some(kind), Some(settings)) = (kind, &link.settings) {
-        let values = settings.iter().map(|(key, value)| {
-            (key.name.to_owned(), setting(network, key, value))
-        });
-        object.insert(kind, Value::Object(values.collect()));
+    put("lower", lower);
+    put("flags", flag_names(link.flags, link::FLAG_NAMES).into());
+    put("flags_number", link.flags.into());
+    put("group", link.group.into());
+    if let Some(settings) = &link.settings {
+        let values =
+            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(network, key, value)));
+        put(settings.kind.name, Value::Object(values.collect()));
     }
-    object.into()
+    let mut named = Map::new();
+    named.insert("index".to_owned(), link.index.into());
+    put_name(&mut named, link.name);
+    named.extend(object);
+    named.into()
 }
 
 fn setting(network: &Network, key: &kind::Key, value: kind::Value) -> Value {
@@ -87,8 +93,10 @@ pub(super) fn address(network: &Network, own: &Address) -> Value {
         "link": link_ref(network, own.key.index),
         "address": own.key.prefix.to_string(),
         "peer": own.key.peer.map(|peer| peer.to_string()),
-        "scope": address::scope_name(own.scope).map_or(own.scope.into(), Value::from),
+        "scope": address::scope_name(own.scope),
+        "scope_number": own.scope,
         "flags": flag_names(own.flags, address::FLAG_NAMES),
+        "flags_number": own.flags,
         "protocol": own.protocol,
     })
 }
@@ -101,11 +109,19 @@ pub(super) fn route(network: &Network, route: &Route) -> Value {
         "via": text(route.key.via),
         "dev": link_ref(network, route.key.dev),
         "metric": slot.metric,
+        "tos": slot.tos,
         "table": slot.table,
+        "table_name": route::table_name(slot.table),
         "protocol": route.protocol,
         "protocol_name": route::protocol_name(route.protocol),
         "type": route::type_name(route.key.route_type),
+        "type_number": route.key.route_type,
+        "scope": address::scope_name(route.scope),
+        "scope_number": route.scope,
         "source": text(route.source),
+        "flags_number": route.flags,
+        "nexthop_id": route.nexthop_id,
+        "hops": null,
     });
     if !route.hops.is_empty() {
         let hops = route.hops.iter().map(|hop| {
@@ -131,46 +147,51 @@ pub(super) fn event(network: &Network, netns: Option<&str>, event: &Event) -> Va
         Cause::Dump => "dump",
         Cause::Derived => "derived",
     };
+    let (word, told) = match &event.what {
+        What::New(it) => ("new", Some(it)),
+        What::Deleted(it) => ("deleted", Some(it)),
+        What::Changed { after, .. } => ("changed", Some(after)),
+        What::Resync { .. } => ("resync", None),
+    };
+    let (object_type, told) = told.map(|it| object(network, it)).unzip();
     let mut value = json!({
-        "v": 1, "time": now(), "netns": netns, "seq": event.seq, "cause": cause,
-        "sender": event.sender,
+        "v": 1, "time": now(), "netns": netns, "seq": event.seq, "event": word,
+        "object": object_type, "cause": cause, "sender": event.sender,
     });
     match &event.what {
-        What::New(it) => put_object(&mut value, "new", object(network, it)),
-        What::Deleted(it) => put_object(&mut value, "deleted", object(network, it)),
         What::Changed { before, after } => {
             let keys = changed_keys(before, after);
             let (_, old) = object(network, before);
-            put_object(&mut value, "changed", object(network, after));
-            value["before"] = keys.iter().map(|&key| (key.to_owned(), old[key].clone())).collect();
+            let before = keys.iter().map(|&key| (key.to_owned(), old[key].clone())).collect();
             value["changed"] = keys.into();
+            value[object_type.unwrap_or_default()] = told.into();
+            value["before"] = before;
         }
-        What::Resync { dropped } => {
-            value["event"] = "resync".into();
-            value["dropped"] = (*dropped).into();
-        }
+        What::Resync { dropped } => value["dropped"] = (*dropped).into(),
+        _ => value[object_type.unwrap_or_default()] = told.into(),
     }
     value
 }
 
-fn put_object(value: &mut Value, event: &str, (name, object): (&str, Value)) {
-    value["event"] = event.into();
-    value["object"] = name.into();
-    value[name] = object;
-}
-
-/// The keys of the fields that differ.
+/// The keys of the fields that differ, as the JSON forms spell them.
 pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str> {
     let mut keys = Vec::new();
     match (before, after) {
         (Object::Link(before), Object::Link(after)) => {
-            after.changed_keys(before, |key| keys.push(key));
+            let kind = after.settings.or(before.settings).map(|settings| settings.kind.name);
+            after.changed_keys(before, |key| {
+                // The settings are under the name of their kind.
+                keys.push(kind.filter(|_| key == "settings").unwrap_or(key));
+            });
         }
         (Object::Address(before), Object::Address(after)) => {
             after.changed_keys(before, |key| keys.push(key));
         }
         (Object::Route(before), Object::Route(after)) => {
-            after.changed_keys(before, |key| keys.push(key));
+            after.changed_keys(before, |key| {
+                // Route flags have no names here.
+                keys.push(if key == "flags" { "flags_number" } else { key });
+            });
         }
         _ => {}
     }
@@ -251,31 +272,60 @@ fn attempt(attempt: &Attempt) -> Value {
 }
 
 /// What `apply --json` prints.
-pub(super) fn report(report: &ApplyReport) -> Value {
-    let skipped = report.remaining.steps.iter().map(|left| {
+pub(super) fn report(report: &ApplyReport, is_interrupted: bool) -> Value {
+    let left = report.remaining.steps.iter().filter_map(|left| {
+        let (result, error) = match Leftover::of(left, report) {
+            Leftover::Refused => return None,
+            Leftover::Undone => ("failed", "it was made, and differs again"),
+            Leftover::Untried if is_interrupted => ("skipped", "interrupted"),
+            Leftover::Untried => ("skipped", "what it needs was not there"),
+        };
         let mut value = step(left);
-        value["result"] = "skipped".into();
-        value["error"] = "what it needs was not there".into();
-        value
+        value["result"] = result.into();
+        value["error"] = error.into();
+        Some(value)
     });
-    let was_tried = |value: &Value| {
-        report.attempts.iter().any(|it| name_of(&it.step.change.object()) == value["name"])
-    };
     let changes = report.attempts.iter().map(attempt);
     json!({
         "v": 1,
-        "changes": changes.chain(skipped.filter(|left| !was_tried(left))).collect::<Vec<_>>(),
+        "changes": changes.chain(left).collect::<Vec<_>>(),
         "blocked": report.remaining.blocked.iter().map(blocked).collect::<Vec<_>>(),
         "converged": report.converged,
+        "interrupted": is_interrupted,
     })
 }
 
-/// One line of `run --json`.
-pub(super) fn run_report(report: &Report) -> Value {
-    let mut value = match report {
+/// Why a step is left after an `apply`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leftover {
+    /// The kernel refused it, as the attempts tell.
+    Refused,
+    /// It was made, and someone or something undid it.
+    Undone,
+    /// It never came to it.
+    Untried,
+}
+
+impl Leftover {
+    pub(super) fn of(step: &Step, report: &ApplyReport) -> Self {
+        let is_same = |it: &&Attempt| {
+            it.step.change.object() == step.change.object()
+                && it.step.change.op() == step.change.op()
+        };
+        match report.attempts.iter().rfind(is_same) {
+            None => Self::Untried,
+            Some(Attempt { outcome: Outcome::Done, .. }) => Self::Undone,
+            Some(_) => Self::Refused,
+        }
+    }
+}
+
+/// One line of `run --json`; a `correction` is a change after the first convergence.
+pub(super) fn run_report(report: &Report, has_converged: bool) -> Value {
+    let value = match report {
         Report::Attempted(it) => {
             let mut value = attempt(it);
-            value["report"] = if it.is_revert { "correction" } else { "change" }.into();
+            value["report"] = if has_converged { "correction" } else { "change" }.into();
             value["sender"] = it.sender.into();
             value["took_us"] = micros(it.took);
             value["retry_in_us"] = it.retry_in.map_or(Value::Null, micros);
@@ -300,9 +350,28 @@ pub(super) fn run_report(report: &Report) -> Value {
         Report::Resync { dropped } => json!({ "report": "resync", "dropped": dropped }),
         Report::Missed(count) => json!({ "report": "missed", "count": count }),
     };
-    value["v"] = 1.into();
-    value["time"] = now().into();
-    value
+    let mut line = Map::new();
+    line.insert("v".to_owned(), 1.into());
+    line.insert("time".to_owned(), now().into());
+    if let Value::Object(value) = value {
+        line.extend(value);
+    }
+    line.into()
+}
+
+/// The last line of `run --json --verbose`.
+pub(super) fn counters(counters: &Counters) -> Value {
+    json!({
+        "v": 1, "time": now(), "report": "counters", "messages": counters.messages,
+        "changes": counters.changes, "dumps": counters.dumps, "overruns": counters.overruns,
+        "dropped": counters.dropped, "malformed": counters.malformed,
+        "truncated": counters.truncated, "forged": counters.forged,
+    })
+}
+
+/// A line of the demo's own.
+pub(super) fn demo(words: &str) -> Value {
+    json!({ "v": 1, "time": now(), "report": "demo", "message": words })
 }
 
 fn micros(duration: std::time::Duration) -> Value {

@@ -7,6 +7,7 @@
 
 mod apply;
 mod demo;
+mod diagnostics;
 mod doctor;
 mod exit;
 mod json;
@@ -21,17 +22,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing::Level;
+use tracing_subscriber::EnvFilter;
 
 use self::exit::{Exit, Failure};
 use self::out::Out;
+use crate::ring::signals::Signals;
 
 /// Sets up Linux network links and keeps them exactly as declared.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 #[command(after_help = "\
+Results go to standard output, errors to standard error. With --json both are JSON objects, one a
+line, each with \"v\":1; an error has \"error\", and \"diagnostics\" where a document is at fault.
+
 Exit status: 0 done; 1 not as declared; 2 usage or a bad file; 3 cannot, for want of io_uring, a
-capability, a namespace or an answer; 130 interrupted, after a report of what was done.
+capability, a namespace or an answer; 130 interrupted, after a report of what was done. `run` and
+`watch` are meant to be interrupted, and end with 0 then; so does any verb whose reader has gone.
+
+Environment: RINGLINK_LOG filters the log, as RINGLINK_LOG=ringlink=trace; NO_COLOR.
 
 Try it without risk:  ringlink run --sandbox --demo examples/host.toml")]
 struct Arguments {
@@ -43,7 +51,7 @@ struct Arguments {
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Prints JSON, one object a line; errors too
+    /// Prints JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
     /// Works in that network namespace; needs CAP_SYS_ADMIN
@@ -52,7 +60,7 @@ struct Common {
     /// Works in a new, empty network namespace that ends with the program; needs no privilege
     #[arg(long, global = true)]
     sandbox: bool,
-    /// Says more: every change while converging, and counts at the end
+    /// Says more: every change while converging, counts at the end, and a log on standard error
     #[arg(short, long, global = true)]
     verbose: bool,
     /// When to colour
@@ -137,48 +145,63 @@ impl ObjectType {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = Out::new(arguments.common.color, arguments.common.json);
-    let level = if arguments.common.verbose { Level::DEBUG } else { Level::WARN };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
-    let result = dispatch(&arguments, &mut out);
+    start_log(arguments.common.verbose, out.has_coloured_errors);
+    let result = dispatch(&arguments, &mut out).and_then(|exit| {
+        out.flush()?;
+        Ok(exit)
+    });
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => out.fail(&failure).into(),
     }
 }
 
+fn start_log(verbose: bool, is_coloured: bool) {
+    let level = if verbose { "debug" } else { "error" };
+    let filter = EnvFilter::try_from_env("RINGLINK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(is_coloured)
+        .with_writer(std::io::stderr)
+        // It would tell of a closed standard error there, and panic.
+        .log_internal_errors(false)
+        .init();
+}
+
 fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
     let common = &arguments.common;
+    let verbose = common.verbose;
     match &arguments.verb {
         Verb::Run { files, demo } => {
             let desired = start::load(files)?;
-            let signals = start::enter(common)?;
+            start::enter(common)?;
             start::require_net_admin("run")?;
-            run::run(desired, signals, *demo, common.verbose, out)
+            run::run(desired, Signals::block(), *demo, verbose, out)
         }
         Verb::Apply { files, yes } => {
             let desired = start::load(files)?;
-            let signals = start::enter(common)?;
+            start::enter(common)?;
             start::require_net_admin("apply")?;
-            apply::apply(&desired, signals, *yes, common.verbose, out)
+            apply::apply(&desired, Signals::block(), *yes, verbose, out)
         }
         Verb::Plan(files) => {
             let desired = start::load(files)?;
             start::enter(common)?;
-            plan::plan(&desired, out)
+            plan::plan(&desired, Signals::block(), out)
         }
         Verb::Check(files) => {
             let desired = start::load(files)?;
             start::enter(common)?;
-            plan::check(&desired, out)
+            plan::check(&desired, Signals::block(), out)
         }
         Verb::Watch { objects, dump } => {
-            let signals = start::enter(common)?;
+            start::enter(common)?;
             let netns = common.netns.as_deref();
-            watch::watch(objects, *dump, netns, signals, out)
+            watch::watch(objects, *dump, netns, Signals::block(), out)
         }
         Verb::Show { objects } => {
             start::enter(common)?;
-            show::show(objects, out)
+            show::show(objects, Signals::block(), out)
         }
         Verb::Doctor => {
             start::enter(common)?;

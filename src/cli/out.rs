@@ -1,13 +1,16 @@
 //! The one place that writes: standard output for results, standard error for complaints.
+//!
+//! Lines are collected and written when a verb says [`Out::flush`], so that a table of ten thousand
+//! links is not ten thousand system calls. Nothing here panics where a reader has gone.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
 use serde_json::{Value, json};
 
 use super::Color;
+use super::diagnostics;
 use super::exit::{Exit, Failure};
-use crate::desired::{DocumentError, Location};
 
 /// How a word is to stand out.
 #[derive(Debug, Clone, Copy)]
@@ -22,33 +25,46 @@ pub(super) enum Ink {
 /// Where results go, and how.
 #[derive(Debug)]
 pub(super) struct Out {
-    is_coloured: bool,
-    /// Whether results are JSON.
+    stdout: BufWriter<Stdout>,
+    /// Whether results are coloured.
+    pub(super) is_coloured: bool,
+    /// Whether complaints are.
+    pub(super) has_coloured_errors: bool,
+    /// Whether results and complaints are JSON.
     pub(super) json: bool,
 }
 
 impl Out {
     pub(super) fn new(color: Color, json: bool) -> Self {
-        let is_coloured = match color {
+        let wanted = |is_terminal: bool| match color {
             Color::Always => true,
             Color::Never => false,
-            // https://no-color.org
-            Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            // https://no-color.org: set and not empty
+            Color::Auto => {
+                is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
-        Self { is_coloured: is_coloured && !json, json }
+        Self {
+            stdout: BufWriter::new(io::stdout()),
+            is_coloured: !json && wanted(io::stdout().is_terminal()),
+            has_coloured_errors: !json && wanted(io::stderr().is_terminal()),
+            json,
+        }
     }
 
     /// One line.
     pub(super) fn line(&mut self, line: impl Display) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{line}")?;
-        // Someone may follow it through a pipe, where nothing else would flush.
-        Ok(stdout.flush()?)
+        Ok(writeln!(self.stdout, "{line}")?)
     }
 
-    /// One object, on one line.
-    pub(super) fn object(&mut self, object: &Value) -> Result<(), Failure> {
-        self.line(object)
+    /// Text without an end of line.
+    pub(super) fn text(&mut self, text: impl Display) -> Result<(), Failure> {
+        Ok(write!(self.stdout, "{text}")?)
+    }
+
+    /// Writes what was collected; someone may follow it through a pipe.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.stdout.flush()?)
     }
 
     /// The text, coloured where colours are wanted.
@@ -64,38 +80,30 @@ impl Out {
 
     /// Says why it ends so, and gives the exit status.
     pub(super) fn fail(&mut self, failure: &Failure) -> Exit {
+        // What was found out before it failed comes first; where that cannot be written, the
+        // status is all that is left to tell.
+        let _ = self.flush();
         let exit = failure.exit();
-        if exit == Exit::Clean {
-            return exit;
-        }
-        if self.json {
-            // Where even this cannot be written, the status is all that is left to tell.
-            let _ = self.object(&failure_json(failure));
-        } else {
-            eprintln!("ringlink: {failure}");
+        match failure {
+            Failure::Closed => {}
+            _ if self.json => complain(failure_json(failure)),
+            Failure::Document(error) => {
+                complain(diagnostics::render(error, self.has_coloured_errors).trim_end());
+            }
+            _ => complain(format_args!("ringlink: {failure}")),
         }
         exit
     }
 }
 
-fn failure_json(failure: &Failure) -> Value {
-    let Failure::Document(error) = failure else {
-        return json!({ "v": 1, "error": failure.to_string() });
-    };
-    let diagnostics: Vec<_> = diagnostics_json(error).collect();
-    json!({ "v": 1, "error": "the document has errors", "diagnostics": diagnostics,
-        "omitted": error.omitted() })
+/// One line on standard error. Where that is closed there is no one to tell.
+pub(super) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-fn diagnostics_json(error: &DocumentError) -> impl Iterator<Item = Value> {
-    error.diagnostics().iter().map(|diagnostic| {
-        let file = error.sources().get(diagnostic.source).map(|source| source.name());
-        let (line, column, path) = match &diagnostic.location {
-            Location::Text { line, column, .. } => (Some(*line), Some(*column), None),
-            Location::Path(path) => (None, None, Some(path.as_str())),
-            _ => (None, None, None),
-        };
-        json!({ "file": file, "line": line, "column": column, "path": path,
-            "message": diagnostic.message, "help": diagnostic.help })
-    })
+fn failure_json(failure: &Failure) -> Value {
+    match failure {
+        Failure::Document(error) => diagnostics::as_json(error),
+        _ => json!({ "v": 1, "error": failure.to_string() }),
+    }
 }

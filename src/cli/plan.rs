@@ -1,48 +1,61 @@
-//! `plan` and `check`, and how a plan is shown.
+//! `plan` and `check`, and how a plan and its steps are shown.
 
 use super::exit::{Exit, Failure};
-use super::json;
 use super::out::{Ink, Out};
+use super::{json, start};
 use crate::applier::Applier;
 use crate::desired::Desired;
-use crate::model::change::Op;
+use crate::model::change::{Change, Op};
 use crate::plan::{Plan, Step};
+use crate::ring::signals::Signals;
 
 /// Shows what `apply` would change.
-pub(super) fn plan(desired: &Desired, out: &mut Out) -> Result<Exit, Failure> {
-    let plan = make(desired)?;
+pub(super) fn plan(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
+    let plan = make(desired, signals)?;
     if out.json {
-        out.object(&json::plan(&plan))?;
+        out.line(json::plan(&plan))?;
     } else {
         show(&plan, out)?;
-        out.line(summary(&plan, "to do"))?;
+        out.line(match plan.is_empty() {
+            true => "nothing to do: the network is as declared".to_owned(),
+            false => count(&plan),
+        })?;
     }
     Ok(Exit::Clean)
 }
 
 /// Tells whether the network is as declared.
-pub(super) fn check(desired: &Desired, out: &mut Out) -> Result<Exit, Failure> {
-    let plan = make(desired)?;
+pub(super) fn check(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
+    let plan = make(desired, signals)?;
     if out.json {
-        out.object(&json::check(&plan))?;
-    } else if plan.is_empty() {
-        out.line("as declared")?;
+        out.line(json::check(&plan))?;
     } else {
         show(&plan, out)?;
-        out.line(summary(&plan, "different"))?;
+        out.line(match plan.is_empty() {
+            true => "the network is as declared".to_owned(),
+            false => format!("not as declared: {}", count(&plan)),
+        })?;
     }
     Ok(if plan.is_empty() { Exit::Clean } else { Exit::Not })
 }
 
-fn make(desired: &Desired) -> Result<Plan, Failure> {
-    Ok(Applier::builder().open()?.plan(desired)?)
+fn make(desired: &Desired, signals: Signals) -> Result<Plan, Failure> {
+    let mut applier = Applier::builder().open()?;
+    let canceller = applier.canceller();
+    start::on_signal(signals, move || canceller.cancel())?;
+    Ok(applier.plan(desired)?)
 }
 
 /// The steps with what differs and what goes along, then what is blocked.
 pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
+    let mut shown = None;
     for step in &plan.steps {
-        out.line(heading(step, out))?;
-        for difference in &step.differences {
+        let id = (step.change.object(), step.change.op());
+        // What follows on the same object belongs under its heading.
+        if shown.replace(id) != Some(id) {
+            out.line(heading(step, out))?;
+        }
+        for difference in step.differences.iter().filter(|it| !is_in_heading(step, it.key)) {
             out.line(format_args!("    {difference}"))?;
         }
         for object in &step.also_removes {
@@ -57,30 +70,61 @@ pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `+ link br0`, `~ link br0`, `- address 192.0.2.1/24 dev br0`.
-pub(super) fn heading(step: &Step, out: &Out) -> String {
+/// `+ link br0 (bridge)`, `~ link br0`, `- address 192.0.2.1/24 dev br0`.
+fn heading(step: &Step, out: &Out) -> String {
     let object = step.change.object();
-    let (mark, ink) = mark_of(step.change.op());
-    format!("{} {object}", out.ink(ink, mark))
-}
-
-pub(super) fn mark_of(op: Op) -> (&'static str, Ink) {
-    match op {
+    let (mark, ink) = match step.change.op() {
         Op::Create => ("+", Ink::Made),
         Op::Set => ("~", Ink::Changed),
         Op::Delete => ("-", Ink::Gone),
+    };
+    let mark = out.ink(ink, mark);
+    match step.change {
+        Change::CreateLink(new) => format!("{mark} {object} ({})", new.settings.kind.name),
+        _ => format!("{mark} {object}"),
     }
 }
 
-fn summary(plan: &Plan, what: &str) -> String {
-    if plan.is_empty() {
-        return "nothing to do: the network is as declared".to_owned();
-    }
-    let count = |op| plan.steps.iter().filter(|step| step.change.op() == op).count();
-    let (create, set, delete) = (count(Op::Create), count(Op::Set), count(Op::Delete));
-    let blocked = match plan.blocked.len() {
-        0 => String::new(),
-        number => format!(", {number} blocked"),
+fn is_in_heading(step: &Step, key: &str) -> bool {
+    matches!(step.change, Change::CreateLink(_)) && key == "kind"
+}
+
+/// `set link br0: mtu 1500 -> 1400`, the verb coloured.
+pub(super) fn sentence(step: &Step, out: &Out) -> String {
+    let op = step.change.op();
+    let ink = match op {
+        Op::Create => Ink::Made,
+        Op::Set => Ink::Changed,
+        Op::Delete => Ink::Gone,
     };
-    format!("{what}: {create} to create, {set} to set, {delete} to delete{blocked}")
+    let text = step.to_string();
+    match text.strip_prefix(op.name()) {
+        Some(rest) => format!("{}{rest}", out.ink(ink, op.name())),
+        None => text,
+    }
+}
+
+/// `23 changes: 19 to create, 4 to set; 1 blocked`.
+fn count(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    for (op, words) in [(Op::Create, "to create"), (Op::Set, "to set"), (Op::Delete, "to delete")] {
+        match plan.steps.iter().filter(|step| step.change.op() == op).count() {
+            0 => {}
+            count => parts.push(format!("{count} {words}")),
+        }
+    }
+    let changes = match plan.steps.len() {
+        0 => "no change can be made now".to_owned(),
+        count => format!("{}: {}", changes(count), parts.join(", ")),
+    };
+    match plan.blocked.len() {
+        0 => changes,
+        blocked => format!("{changes}; {blocked} blocked"),
+    }
+}
+
+/// `1 change`, `2 changes`.
+pub(super) fn changes(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} change{plural}")
 }

@@ -35,10 +35,13 @@ pub(super) fn run(
         Exit::Clean
     };
     keeper.stop();
-    let status = keeper.status();
+    let counters = keeper.status().counters;
     keeper.join()?;
-    if verbose && !out.json {
-        out.line(counts(&status.counters))?;
+    if !with_demo {
+        teller.conclude(out)?;
+    }
+    if verbose {
+        out.line(if out.json { json::counters(&counters) } else { counts(&counters).into() })?;
     }
     Ok(exit)
 }
@@ -59,9 +62,10 @@ pub(super) struct Teller {
     verbose: bool,
     start: Instant,
     has_converged: bool,
-    changes: u64,
-    /// The corrections told so far, and the slowest.
-    pub(super) corrections: u64,
+    /// The changes told until the first convergence.
+    changes: usize,
+    /// The corrections told since, and the slowest.
+    pub(super) corrections: usize,
     pub(super) slowest: Duration,
 }
 
@@ -79,24 +83,35 @@ impl Teller {
 
     /// Prints what a report says, where it says something.
     pub(super) fn tell(&mut self, report: &Report, out: &mut Out) -> Result<(), Failure> {
-        let is_first_convergence = *report == Report::Converged && !self.has_converged;
-        self.count(report);
         if out.json {
-            return out.object(&json::run_report(report));
+            out.line(json::run_report(report, self.has_converged))?;
+        } else if let Some(line) = self.line(report, out) {
+            out.line(line)?;
         }
-        match self.line(report, is_first_convergence, out) {
-            Some(line) => out.line(line),
-            None => Ok(()),
+        self.count(report);
+        out.flush()
+    }
+
+    /// The last line of a run that a signal has ended.
+    fn conclude(&self, out: &mut Out) -> Result<(), Failure> {
+        if out.json {
+            return Ok(());
         }
+        let (changes, corrections) = (plan::changes(self.changes), self.corrections);
+        let plural = if corrections == 1 { "" } else { "s" };
+        out.line(format_args!(
+            "stopped: {changes} and {corrections} correction{plural} made; the network stays as it is"
+        ))
     }
 
     fn count(&mut self, report: &Report) {
         match report {
             Report::Attempted(attempt) if attempt.outcome == Outcome::Done => {
-                self.changes += 1;
-                if attempt.is_revert {
+                if self.has_converged {
                     self.corrections += 1;
                     self.slowest = self.slowest.max(attempt.took);
+                } else {
+                    self.changes += 1;
                 }
             }
             Report::Converged => self.has_converged = true,
@@ -104,13 +119,14 @@ impl Teller {
         }
     }
 
-    fn line(&self, report: &Report, is_first: bool, out: &Out) -> Option<String> {
+    fn line(&self, report: &Report, out: &Out) -> Option<String> {
         let warn = |text: String| format!("{} {text}", out.ink(Ink::Warned, "!"));
         Some(match report {
             Report::Attempted(attempt) => return self.attempt_line(attempt, out),
-            Report::Converged if is_first => {
+            Report::Converged if self.has_converged => return None,
+            Report::Converged => {
                 let took = human(self.start.elapsed());
-                format!("converged: {} changes in {took}; keeping it so", self.changes)
+                format!("converged: {} in {took}; keeping it so", plan::changes(self.changes))
             }
             Report::Blocked(blocked) => warn(blocked.to_string()),
             Report::Conflict { object, sender, retry_in } => {
@@ -127,36 +143,35 @@ impl Teller {
             Report::Resync { dropped } => {
                 format!("resync: {dropped} notifications were lost; the tables are read anew")
             }
-            Report::Missed(count) => warn(format!("{count} reports were not printed: too many")),
-            Report::Converged => return None,
+            Report::Missed(count) => warn(format!(
+                "{count} reports are not printed: they came faster than they were read"
+            )),
         })
     }
 
     fn attempt_line(&self, attempt: &Attempt, out: &Out) -> Option<String> {
+        let line = apply::result_line(attempt, out);
         if attempt.outcome != Outcome::Done {
-            let line = apply::result_line(attempt, out);
             return Some(match attempt.retry_in {
                 Some(retry) => format!("{line}; next attempt in {}", human(retry)),
                 None => line,
             });
         }
-        if !attempt.is_revert && self.has_converged {
-            // A consequence of a correction, or what was waited for.
-            return Some(apply::result_line(attempt, out));
+        if !self.has_converged {
+            return self.verbose.then_some(line);
         }
-        if !attempt.is_revert {
-            return self.verbose.then(|| apply::result_line(attempt, out));
-        }
-        let (mark, ink) = plan::mark_of(attempt.step.change.op());
-        let mark = out.ink(ink, mark);
-        let end = format!("{} (after {})", by_port(attempt.sender), human(attempt.took));
-        Some(format!("{mark} {}{}", attempt.step, out.ink(Ink::Faint, end)))
+        let took = human(attempt.took);
+        let end = match attempt.sender {
+            0 => format!("(after {took})"),
+            port => format!("({took} after port {port} changed it)"),
+        };
+        Some(format!("{line} {}", out.ink(Ink::Faint, end)))
     }
 }
 
 /// ` by port 1234`, where the kernel told whose it was.
 fn by_port(sender: u32) -> String {
-    if sender == 0 { String::new() } else { format!(", changed by port {sender}") }
+    if sender == 0 { String::new() } else { format!(" by port {sender}") }
 }
 
 /// A duration in the unit that suits it.
@@ -165,5 +180,24 @@ pub(super) fn human(duration: Duration) -> String {
         micros @ 0..1_000 => format!("{micros} us"),
         micros @ 1_000..1_000_000 => format!("{}.{} ms", micros / 1_000, micros / 100 % 10),
         micros => format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_the_unit_that_suits_them() {
+        for (micros, text) in [
+            (0, "0 us"),
+            (999, "999 us"),
+            (1_000, "1.0 ms"),
+            (12_345, "12.3 ms"),
+            (999_999, "999.9 ms"),
+            (30_000_000, "30.0 s"),
+        ] {
+            assert_eq!(human(Duration::from_micros(micros)), text);
+        }
     }
 }

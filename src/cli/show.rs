@@ -1,41 +1,51 @@
 //! `show`: the network as it is, as tables or as JSON.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
-use serde_json::{Value, json};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::out::Out;
-use super::{ObjectType, json};
+use super::{ObjectType, json, start};
 use crate::model::address::{self, Address};
 use crate::model::link::{Link, OPER_NAMES};
 use crate::model::network::Network;
 use crate::model::route::{self, Route, TABLE_LOCAL};
+use crate::ring::signals::Signals;
 use crate::watcher::{Batch, Watcher};
 
 /// Reads the network once and prints it.
-pub(super) fn show(objects: &[ObjectType], out: &mut Out) -> Result<Exit, Failure> {
+pub(super) fn show(
+    objects: &[ObjectType],
+    signals: Signals,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     let mut watcher = Watcher::builder().open()?;
-    watcher.sync(&mut Batch::default())?;
+    let canceller = watcher.canceller();
+    start::on_signal(signals, move || canceller.cancel())?;
+    if !watcher.sync(&mut Batch::default())? {
+        return Err(Failure::Interrupted);
+    }
     let network = watcher.observed();
     if out.json {
-        out.object(&as_json(network, objects))?;
+        write_json(network, objects, out)?;
         return Ok(Exit::Clean);
     }
-    let mut tables = Vec::new();
-    if ObjectType::Link.is_wanted(objects) {
-        tables.push(links(network));
-    }
-    if ObjectType::Address.is_wanted(objects) {
-        tables.push(addresses(network));
-    }
-    if ObjectType::Route.is_wanted(objects) {
-        tables.push(routes(network));
-    }
-    for (at, table) in tables.iter().enumerate() {
+    let tables = [
+        (ObjectType::Link, links as fn(&Network) -> Table),
+        (ObjectType::Address, addresses),
+        (ObjectType::Route, routes),
+    ];
+    let wanted = tables.into_iter().filter(|(object, _)| object.is_wanted(objects));
+    for (at, (_, make)) in wanted.enumerate() {
         if at > 0 {
             out.line("")?;
         }
+        let mut table = make(network);
+        match out.is_coloured {
+            true => table.enforce_styling(),
+            false => table.force_no_tty(),
+        };
         for line in table.lines() {
             out.line(line.trim_end())?;
         }
@@ -43,25 +53,52 @@ pub(super) fn show(objects: &[ObjectType], out: &mut Out) -> Result<Exit, Failur
     Ok(Exit::Clean)
 }
 
-fn as_json(network: &Network, objects: &[ObjectType]) -> Value {
-    let mut value = json!({ "v": 1 });
+/// `{"v":1,"links":[...],"addresses":[...],"routes":[...]}`, one object at a time: a router has a
+/// million routes.
+fn write_json(network: &Network, objects: &[ObjectType], out: &mut Out) -> Result<(), Failure> {
+    out.text("{\"v\":1")?;
     if ObjectType::Link.is_wanted(objects) {
-        value["links"] = network.links().map(|link| json::link(network, link)).collect();
+        write_list("links", network.links().map(|it| json::link(network, it)), out)?;
     }
     if ObjectType::Address.is_wanted(objects) {
-        value["addresses"] = network.addresses().map(|own| json::address(network, own)).collect();
+        write_list("addresses", network.addresses().map(|it| json::address(network, it)), out)?;
     }
     if ObjectType::Route.is_wanted(objects) {
-        value["routes"] = network.routes().map(|route| json::route(network, route)).collect();
+        write_list("routes", network.routes().map(|it| json::route(network, it)), out)?;
     }
-    value
+    out.line("}")
+}
+
+fn write_list(
+    key: &str,
+    values: impl Iterator<Item = Value>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    out.text(format_args!(",\"{key}\":["))?;
+    for (at, value) in values.enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        out.text(format_args!("{comma}{value}"))?;
+    }
+    out.text("]")
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
+    table.set_header(header.iter().map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
     table
+}
+
+fn state(word: &str) -> Cell {
+    let cell = Cell::new(word);
+    match word {
+        "up" => cell.fg(Color::Green),
+        "down" => cell.fg(Color::Red),
+        _ => cell,
+    }
 }
 
 fn name_or_dash(network: &Network, index: u32) -> String {
@@ -80,22 +117,22 @@ fn links(network: &Network) -> Table {
     table
 }
 
-fn link_row(network: &Network, link: &Link) -> Vec<String> {
-    let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+fn link_row(network: &Network, link: &Link) -> Vec<Cell> {
+    let dash = |text: String| Cell::new(if text.is_empty() { "-" } else { &text });
     let oper = OPER_NAMES.get(usize::from(link.oper)).map(|name| name.to_lowercase());
     let lower = match link.lower_netns {
         None => name_or_dash(network, link.lower),
         Some(id) => format!("#{} in netns {id}", link.lower),
     };
     vec![
-        link.name.to_string(),
+        Cell::new(link.name),
         dash(link.kind.to_string()),
-        if link.is_up() { "up" } else { "down" }.to_owned(),
-        oper.unwrap_or_else(|| link.oper.to_string()),
-        link.mtu.to_string(),
+        state(if link.is_up() { "up" } else { "down" }),
+        state(&oper.unwrap_or_else(|| link.oper.to_string())),
+        Cell::new(link.mtu),
         dash(link.mac.to_string()),
-        name_or_dash(network, link.master),
-        lower,
+        Cell::new(name_or_dash(network, link.master)),
+        Cell::new(lower),
     ]
 }
 
@@ -135,8 +172,12 @@ fn route_row(network: &Network, it: &Route) -> Vec<String> {
         0 => it.key.via.map_or("-".to_owned(), |via| via.to_string()),
         hops => format!("{hops} hops"),
     };
+    let to = match slot.to.len {
+        0 if slot.to.is_ipv4() => "default".to_owned(),
+        _ => slot.to.to_string(),
+    };
     vec![
-        slot.to.to_string(),
+        to,
         via,
         name_or_dash(network, it.key.dev),
         slot.metric.to_string(),

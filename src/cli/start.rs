@@ -1,9 +1,8 @@
 //! What comes before a verb's own work: its document, its namespace, its signals, its privilege.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::{Common, Files};
 use crate::desired::Desired;
 use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin};
@@ -14,14 +13,14 @@ pub(super) fn load(files: &Files) -> Result<Desired, Failure> {
     Ok(Desired::load(&files.files)?)
 }
 
-/// Enters the namespace that the flags ask for, and takes the signals over.
-pub(super) fn enter(common: &Common) -> Result<Signals, Failure> {
+/// Enters the namespace that the flags ask for. No other thread may exist yet.
+pub(super) fn enter(common: &Common) -> Result<(), Failure> {
     if common.sandbox {
         enter_sandbox()?;
     } else if let Some(netns) = &common.netns {
         enter_netns(netns)?;
     }
-    Ok(Signals::block())
+    Ok(())
 }
 
 /// Refuses at once what the kernel would refuse step by step.
@@ -36,20 +35,23 @@ pub(super) fn require_net_admin(verb: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Calls `stop` once a signal comes, from a thread that sleeps until then. The flag tells later
-/// whether one came.
+/// Calls `stop` when SIGINT, SIGTERM or SIGHUP comes, from a thread that sleeps until then. A
+/// second signal ends the program at once: the first may wait for a reader that reads no more.
+///
+/// Call [`Signals::block`] before, and before any other thread.
 pub(super) fn on_signal(
     signals: Signals,
     stop: impl FnOnce() + Send + 'static,
-) -> Result<Arc<AtomicBool>, Failure> {
-    let came = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&came);
+) -> Result<(), Failure> {
     let wait = move || {
         signals.wait();
-        flag.store(true, Ordering::Release);
         stop();
+        signals.wait();
+        process::exit(Exit::Interrupted.code().into());
     };
     let thread = std::thread::Builder::new().name("ringlink-signal".to_owned()).spawn(wait);
-    thread.map_err(|error| Failure::Cannot(format!("cannot start a thread: {error}")))?;
-    Ok(came)
+    match thread {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Cannot(format!("cannot start a thread: {error}"))),
+    }
 }

@@ -1,5 +1,7 @@
 //! `watch`: changes as they happen, one line each.
 
+use serde_json::Value;
+
 use super::exit::{Exit, Failure};
 use super::out::{Ink, Out};
 use super::{ObjectType, json, start};
@@ -18,13 +20,13 @@ pub(super) fn watch(
 ) -> Result<Exit, Failure> {
     let mut watcher = Watcher::builder().open()?;
     let canceller = watcher.canceller();
-    let stopped = start::on_signal(signals, move || canceller.cancel())?;
+    start::on_signal(signals, move || canceller.cancel())?;
     let mut batch = Batch::default();
     let is_whole = watcher.sync(&mut batch)?;
     if dump {
         print(&watcher, &batch, objects, netns, out)?;
     }
-    if !is_whole || stopped.load(std::sync::atomic::Ordering::Acquire) {
+    if !is_whole {
         return Ok(Exit::Clean);
     }
     loop {
@@ -46,12 +48,12 @@ fn print(
     let network = watcher.observed();
     for event in batch.iter().filter(|event| is_wanted(event, objects)) {
         if out.json {
-            out.object(&json::event(network, netns, event))?;
+            out.line(json::event(network, netns, event))?;
         } else {
             out.line(line(network, event, out))?;
         }
     }
-    Ok(())
+    out.flush()
 }
 
 fn is_wanted(event: &Event, objects: &[ObjectType]) -> bool {
@@ -79,7 +81,9 @@ fn line(network: &Network, event: &Event, out: &Out) -> String {
         What::New(object) => {
             format!("{} {}{}{by}", out.ink(Ink::Made, "+"), name(network, object), details(object))
         }
-        What::Deleted(object) => format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(network, object)),
+        What::Deleted(object) => {
+            format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(network, object))
+        }
         What::Changed { before, after } => {
             let mark = out.ink(Ink::Changed, "~");
             format!("{mark} {}{}{by}", name(network, after), changes(network, before, after))
@@ -118,24 +122,35 @@ fn changes(network: &Network, before: &Object, after: &Object) -> String {
         Object::Route(it) => json::route(network, it),
     };
     let (old, new) = (as_json(before), as_json(after));
-    let mut text = String::new();
+    let mut parts = Vec::new();
     for key in json::changed_keys(before, after) {
-        let separator = if text.is_empty() { " " } else { ", " };
-        let (old, new) = (plain(&old[key]), plain(&new[key]));
-        text.push_str(&format!("{separator}{key} {old} -> {new}"));
+        match (&old[key], &new[key]) {
+            (Value::Object(old), Value::Object(new)) if !new.contains_key("index") => {
+                // The settings of a kind: those that differ.
+                let differing = new.iter().filter(|(name, value)| old.get(*name) != Some(value));
+                parts.extend(differing.map(|(name, value)| {
+                    let old = old.get(name).map_or("none".to_owned(), plain);
+                    format!("{name} {old} -> {}", plain(value))
+                }));
+            }
+            (old, new) => parts.push(format!("{key} {} -> {}", plain(old), plain(new))),
+        }
     }
-    text
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" {}", parts.join(", ")),
+    }
 }
 
-fn plain(value: &serde_json::Value) -> String {
+fn plain(value: &Value) -> String {
     match value {
-        serde_json::Value::Null => "none".to_owned(),
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(words) => {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(words) => {
             let words: Vec<_> = words.iter().filter_map(|word| word.as_str()).collect();
             words.join(",")
         }
-        serde_json::Value::Object(link) => {
+        Value::Object(link) => {
             link.get("name").and_then(|name| name.as_str()).unwrap_or("?").to_owned()
         }
         other => other.to_string(),
