@@ -47,21 +47,14 @@ pub enum ApplyError {
 impl ApplierBuilder {
     /// Opens the ring and the sockets, on this thread and in its network namespace.
     pub fn open(self) -> Result<Applier, ApplyError> {
-        Ok(Applier {
-            engine: Engine::open(&self.options)?,
-        })
+        Ok(Applier { engine: Engine::open(&self.options)? })
     }
 }
 
 impl Applier {
     /// A builder with the defaults.
     pub fn builder() -> ApplierBuilder {
-        ApplierBuilder {
-            options: Options {
-                keeps_events: false,
-                ..Options::default()
-            },
-        }
+        ApplierBuilder { options: Options { keeps_events: false, ..Options::default() } }
     }
 
     /// What would have to change for the network to be as declared. Changes nothing, and needs
@@ -78,9 +71,7 @@ impl Applier {
     pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
         self.sync()?;
         let now = self.engine.now();
-        self.engine
-            .host_mut()
-            .set_desired(now, Mode::Once, desired.clone());
+        self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());
         let mut report = ApplyReport::default();
         loop {
             let now = self.engine.now();

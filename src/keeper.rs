@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::desired::Desired;
-use crate::engine::{Canceller, Engine, EngineError, Options};
+use crate::engine::{Canceller, Deadline, Engine, EngineError, Options};
 use crate::host::Counters;
 use crate::limits::REPORTS_MAX;
 use crate::reconcile::{Mode, Report};
@@ -95,13 +95,7 @@ impl Shared {
 impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
-        KeeperBuilder {
-            desired,
-            options: Options {
-                keeps_events: false,
-                ..Options::default()
-            },
-        }
+        KeeperBuilder { desired, options: Options { keeps_events: false, ..Options::default() } }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -125,17 +119,10 @@ impl Keeper {
             doorbell.ring();
             result
         };
-        let thread = std::thread::Builder::new()
-            .name(THREAD_NAME.to_owned())
-            .spawn(run);
+        let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run);
         let thread = thread.map_err(KeepError::Thread)?;
         match is_open.recv() {
-            Ok(canceller) => Ok(KeeperHandle {
-                shared,
-                doorbell,
-                canceller,
-                thread: Some(thread),
-            }),
+            Ok(canceller) => Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) }),
             Err(mpsc::RecvError) => Err(joined(thread).err().unwrap_or(KeepError::Panicked)),
         }
     }
@@ -157,7 +144,7 @@ impl KeeperHandle {
     /// The next report, oldest first; `None` where none comes within `timeout`, or the keeper
     /// has ended. Without a timeout it waits until one comes or the keeper ends.
     pub fn next_report(&mut self, timeout: Option<Duration>) -> Option<Report> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = timeout.map(Deadline::after);
         loop {
             let mut mailbox = self.shared.lock();
             if mailbox.missed > 0 && mailbox.reports.is_empty() {
@@ -170,7 +157,7 @@ impl KeeperHandle {
                 return None;
             }
             drop(mailbox);
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.as_ref().map(Deadline::left);
             // Neither a signal nor an error of the wait ends it before its time.
             let is_rung = self.doorbell.wait(left).unwrap_or(false);
             if !is_rung && left == Some(Duration::ZERO) {
@@ -192,10 +179,7 @@ impl KeeperHandle {
 
     /// Something that can stop the keeper from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper {
-            shared: Arc::clone(&self.shared),
-            canceller: self.canceller.clone(),
-        }
+        Stopper { shared: Arc::clone(&self.shared), canceller: self.canceller.clone() }
     }
 
     /// Waits until the keeper has ended, and tells how.

@@ -34,6 +34,8 @@
 //! tokio-uring; `cli`, the default, is the program. With `default-features = false` there is the
 //! engine and its few dependencies.
 
+#[cfg(feature = "aio")]
+pub mod aio;
 mod applier;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -56,5 +58,7 @@ pub use self::desired::Desired;
 pub use self::engine::{Canceller, EngineError};
 pub use self::host::Counters;
 pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
-pub use self::ring::{Counters as RingCounters, NamespaceError, RingError};
+#[cfg(feature = "cli")]
+pub use self::ring::NamespaceError;
+pub use self::ring::{Counters as RingCounters, RingError};
 pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder};

@@ -82,10 +82,7 @@ impl WatcherBuilder {
     /// Opens the ring and the sockets, on this thread and in its network namespace.
     pub fn open(self) -> Result<Watcher, WatchError> {
         let engine = Engine::open(&self.options)?;
-        Ok(Watcher {
-            engine,
-            was_cancelled: false,
-        })
+        Ok(Watcher { engine, was_cancelled: false })
     }
 }
 

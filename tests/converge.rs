@@ -80,18 +80,11 @@ fn agrees() {
         for end in [link, peer] {
             assert_eq!(end["linkinfo"]["info_kind"], "veth");
             assert_eq!(end["group"], "4710");
-            assert!(
-                end["flags"]
-                    .as_array()
-                    .is_some_and(|flags| flags.iter().any(|f| f == "UP"))
-            );
+            assert!(end["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "UP")));
         }
         let own: BTreeSet<_> = addresses_of(&format!("v{pair}")).into_iter().collect();
         assert!(own.contains(&format!("10.1.{pair}.1/24")), "{own:?}");
-        assert!(
-            own.contains(&format!("2001:db8:a{pair:02}::1/64")),
-            "{own:?}"
-        );
+        assert!(own.contains(&format!("2001:db8:a{pair:02}::1/64")), "{own:?}");
     }
     let vxlan = &links["vx0"]["linkinfo"]["info_data"];
     assert_eq!(links["vx0"]["mtu"], 1350);
@@ -105,31 +98,25 @@ fn agrees() {
     let macvlan = &links["mv0"];
     assert_eq!(macvlan["link"], "v1");
     assert_eq!(macvlan["linkinfo"]["info_data"]["mode"], "bridge");
-    assert!(
-        !macvlan["flags"]
-            .as_array()
-            .is_some_and(|flags| flags.iter().any(|f| f == "UP"))
-    );
+    assert!(!macvlan["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "UP")));
+    routes_agree();
+}
+
+fn routes_agree() {
     let v4 = ip_json("-N route show table 77");
     let v6 = ip_json("-6 -N route show proto 82");
     assert_eq!(v4.len() + v6.len(), ROUTES);
     for route in 0..ROUTES {
         if route % 2 == 0 {
             let to = format!("10.2.{route}.0/24");
-            let found = v4
-                .iter()
-                .find(|shown| shown["dst"] == to)
-                .expect("a declared route");
+            let found = v4.iter().find(|shown| shown["dst"] == to).expect("a declared route");
             assert_eq!(found["gateway"], format!("10.1.{route}.2"));
             assert_eq!(found["dev"], format!("v{route}"));
             assert_eq!(found["metric"], route + 1);
             assert_eq!(found["protocol"], "82");
         } else {
             let to = format!("2001:db8:2:{route}::/64");
-            let found = v6
-                .iter()
-                .find(|shown| shown["dst"] == to)
-                .expect("a declared route");
+            let found = v6.iter().find(|shown| shown["dst"] == to).expect("a declared route");
             assert_eq!(found["gateway"], format!("2001:db8:a{route:02}::2"));
             assert_eq!(found["metric"], 1024);
         }
@@ -138,68 +125,43 @@ fn agrees() {
 
 #[test]
 fn a_network_converges_and_a_second_apply_causes_nothing() {
-    in_namespace(
-        "a_network_converges_and_a_second_apply_causes_nothing",
-        || {
-            let desired = Desired::from_toml("test.toml", &document()).expect("a valid document");
-            let report = Applier::builder()
-                .open()
-                .expect("a ring")
-                .apply(&desired)
-                .expect("a report");
-            let failed = report
-                .attempts
-                .iter()
-                .find(|attempt| attempt.outcome != Outcome::Done);
-            assert!(failed.is_none(), "{failed:#?}");
-            assert!(report.converged, "{:#?}", report.remaining);
-            agrees();
-            // Duplicate address detection and carrier still cause news of their own for a while.
-            let mut shown = String::new();
-            let quiet = eventually(Duration::from_secs(10), || {
-                std::thread::sleep(Duration::from_millis(500));
-                let now = ip("addr show") + &routes().join("\n");
-                let settled = now == shown && !now.contains("tentative");
-                shown = now;
-                settled
-            });
-            assert!(quiet, "the namespace did not come to rest");
+    in_namespace("a_network_converges_and_a_second_apply_causes_nothing", || {
+        let desired = Desired::from_toml("test.toml", &document()).expect("a valid document");
+        let report = Applier::builder().open().expect("a ring").apply(&desired).expect("a report");
+        let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
+        assert!(failed.is_none(), "{failed:#?}");
+        assert!(report.converged, "{:#?}", report.remaining);
+        agrees();
+        // Duplicate address detection and carrier still cause news of their own for a while.
+        let mut shown = String::new();
+        let quiet = eventually(Duration::from_secs(10), || {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = ip("addr show") + &routes().join("\n");
+            let settled = now == shown && !now.contains("tentative");
+            shown = now;
+            settled
+        });
+        assert!(quiet, "the namespace did not come to rest");
 
-            let folder = tempfile::tempdir().expect("a temporary folder");
-            let heard = folder.path().join("monitor");
-            let file = std::fs::File::create(&heard).expect("a writable folder");
-            let mut listener = Command::new("ip");
-            let listener = listener
-                .args(["-o", "monitor", "link", "address", "route"])
-                .stdout(file);
-            let mut listener = listener
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("`ip monitor` starts");
-            std::thread::sleep(Duration::from_millis(300));
-            let mut second = Applier::builder().open().expect("a ring");
-            let report = second.apply(&desired).expect("a report");
-            assert!(
-                report.converged && report.attempts.is_empty(),
-                "{report:#?}"
-            );
-            // What ends the listening is itself heard, so silence before it is no deafness.
-            ip("link add end type ifb");
-            let text = || std::fs::read_to_string(&heard).unwrap_or_default();
-            assert!(
-                eventually(Duration::from_secs(5), || text().contains("end")),
-                "{}",
-                text()
-            );
-            listener
-                .kill()
-                .and_then(|()| listener.wait())
-                .expect("`ip monitor` ends");
-            let about_others = text().lines().filter(|line| !line.contains("end")).count();
-            assert_eq!(about_others, 0, "{}", text());
-            agrees();
-        },
-    );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let heard = folder.path().join("monitor");
+        let file = std::fs::File::create(&heard).expect("a writable folder");
+        let mut listener = Command::new("ip");
+        let listener = listener.args(["-o", "monitor", "link", "address", "route"]).stdout(file);
+        let mut listener = listener.stderr(Stdio::null()).spawn().expect("`ip monitor` starts");
+        std::thread::sleep(Duration::from_millis(300));
+        let mut second = Applier::builder().open().expect("a ring");
+        let report = second.apply(&desired).expect("a report");
+        assert!(report.converged && report.attempts.is_empty(), "{report:#?}");
+        // What ends the listening is itself heard, so silence before it is no deafness.
+        ip("link add end type ifb");
+        let text = || std::fs::read_to_string(&heard).unwrap_or_default();
+        assert!(eventually(Duration::from_secs(5), || text().contains("end")), "{}", text());
+        listener.kill().and_then(|()| listener.wait()).expect("`ip monitor` ends");
+        let about_others = text().lines().filter(|line| !line.contains("end")).count();
+        assert_eq!(about_others, 0, "{}", text());
+        agrees();
+    });
 }
 
 #[test]
@@ -242,39 +204,25 @@ fn what_differs_is_changed_and_what_is_foreign_stays() {
 
 #[test]
 fn what_cannot_be_done_is_reported_and_the_rest_goes_on() {
-    in_namespace(
-        "what_cannot_be_done_is_reported_and_the_rest_goes_on",
-        || {
-            ip("link add taken type ifb");
-            let text = "version = 1\n[link.taken]\nkind = \"bridge\"\n\
+    in_namespace("what_cannot_be_done_is_reported_and_the_rest_goes_on", || {
+        ip("link add taken type ifb");
+        let text = "version = 1\n[link.taken]\nkind = \"bridge\"\n\
                     [link.absentee]\nmtu = 1400\n\
                     [link.br0]\nkind = \"bridge\"\naddresses = [\"10.0.0.1/24\"]\n\
                     [link.mv0]\nmacvlan = { dev = \"absentee\" }\n\
                     [[route]]\nto = \"10.9.0.0/24\"\nvia = \"10.77.0.1\"\ndev = \"br0\"\n";
-            let desired = Desired::from_toml("test.toml", text).expect("a valid document");
-            let mut applier = Applier::builder().open().expect("a ring");
-            let report = applier.apply(&desired).expect("a report");
-            assert!(!report.converged);
-            assert!(addresses_of("br0").contains(&"10.0.0.1/24".to_owned()));
-            let blocked: Vec<_> = report
-                .remaining
-                .blocked
-                .iter()
-                .map(|b| b.to_string())
-                .collect();
-            assert_eq!(blocked.len(), 3, "{blocked:?}");
-            let refused = report
-                .attempts
-                .iter()
-                .find_map(|attempt| match &attempt.outcome {
-                    Outcome::Refused(refusal) => Some(refusal),
-                    _ => None,
-                });
-            let refusal = refused.expect("the gateway is not reachable");
-            assert_eq!(
-                refusal.message.as_deref(),
-                Some("Nexthop has invalid gateway")
-            );
-        },
-    );
+        let desired = Desired::from_toml("test.toml", text).expect("a valid document");
+        let mut applier = Applier::builder().open().expect("a ring");
+        let report = applier.apply(&desired).expect("a report");
+        assert!(!report.converged);
+        assert!(addresses_of("br0").contains(&"10.0.0.1/24".to_owned()));
+        let blocked: Vec<_> = report.remaining.blocked.iter().map(|b| b.to_string()).collect();
+        assert_eq!(blocked.len(), 3, "{blocked:?}");
+        let refused = report.attempts.iter().find_map(|attempt| match &attempt.outcome {
+            Outcome::Refused(refusal) => Some(refusal),
+            _ => None,
+        });
+        let refusal = refused.expect("the gateway is not reachable");
+        assert_eq!(refusal.message.as_deref(), Some("Nexthop has invalid gateway"));
+    });
 }

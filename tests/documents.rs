@@ -4,6 +4,7 @@
 //! `RINGLINK_BLESS=1 cargo test --test documents` writes the latter anew; read it before it is
 //! committed.
 #![cfg(feature = "document")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -77,20 +78,14 @@ fn every_bad_document_is_told_what_where_and_what_to_do() {
     for (title, files) in &sections {
         writeln!(said, "=== {title}\n{}\n", verdict(files)).unwrap();
     }
-    assert!(
-        !said.contains('\x1b'),
-        "an escape sequence reached the output"
-    );
+    assert!(!said.contains('\x1b'), "an escape sequence reached the output");
     let golden = directory().join("bad.golden.txt");
     if std::env::var_os("RINGLINK_BLESS").is_some() {
         fs::write(&golden, &said).unwrap();
     }
     let expected = fs::read_to_string(&golden).unwrap_or_default();
     for (said, expected) in said.split("=== ").zip(expected.split("=== ")) {
-        assert_eq!(
-            said, expected,
-            "RINGLINK_BLESS=1 accepts it, if it is right"
-        );
+        assert_eq!(said, expected, "RINGLINK_BLESS=1 accepts it, if it is right");
     }
     assert_eq!(said.len(), expected.len(), "run with RINGLINK_BLESS=1");
 }
@@ -99,10 +94,7 @@ fn every_bad_document_is_told_what_where_and_what_to_do() {
 fn the_example_is_valid() {
     let desired = Desired::from_toml("host.toml", &example()).unwrap_or_else(|e| panic!("{e}"));
     let link = |name: &str| {
-        let found = desired
-            .links()
-            .iter()
-            .find(|l| l.name.as_str() == Some(name));
+        let found = desired.links().iter().find(|l| l.name.as_str() == Some(name));
         found.unwrap()
     };
     assert_eq!(desired.owner().unwrap().name, "host");
@@ -111,29 +103,16 @@ fn the_example_is_valid() {
     assert_eq!(link("a-eth0").peer_of, Some(link("guest-a").name));
     assert_eq!(desired.routes()[0].metric, 0);
     assert_eq!(desired.routes()[1].metric, 1024);
-    assert_eq!(
-        desired.links()[0].name.as_str(),
-        Some("br-lan"),
-        "in the document's order"
-    );
+    assert_eq!(desired.links()[0].name.as_str(), Some("br-lan"), "in the document's order");
 }
 
 #[test]
 fn every_gateway_of_the_example_is_on_a_subnet_of_its_link() {
     let desired = Desired::from_toml("host.toml", &example()).unwrap();
     for route in desired.routes() {
-        let link = desired
-            .links()
-            .iter()
-            .find(|link| Some(link.name) == route.dev)
-            .unwrap();
+        let link = desired.links().iter().find(|link| Some(link.name) == route.dev).unwrap();
         let addresses = link.addresses.as_ref().unwrap();
-        assert!(
-            addresses
-                .iter()
-                .any(|prefix| prefix.contains(route.via.unwrap())),
-            "{route:?}"
-        );
+        assert!(addresses.iter().any(|prefix| prefix.contains(route.via.unwrap())), "{route:?}");
     }
 }
 
@@ -176,19 +155,11 @@ fn the_defaults_follow_from_the_kind() {
         mtu = 1400
     "#;
     let desired = Desired::from_toml("a.toml", text).unwrap();
-    let names: Vec<_> = desired
-        .links()
-        .iter()
-        .map(|link| link.name.to_string())
-        .collect();
+    let names: Vec<_> = desired.links().iter().map(|link| link.name.to_string()).collect();
     assert_eq!(names, ["eth0", "v0", "v1", "p1", "p0"]);
     let shown = |at: usize| {
         let link = &desired.links()[at];
-        (
-            link.state,
-            link.remove_extra_addresses,
-            link.peer_of.is_some(),
-        )
+        (link.state, link.remove_extra_addresses, link.peer_of.is_some())
     };
     assert_eq!(shown(0), (None, false, false));
     assert_eq!(shown(1), (Some(State::Up), true, false));
@@ -201,14 +172,8 @@ fn the_defaults_follow_from_the_kind() {
 fn a_directory_is_one_document() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    write(
-        "10-base.toml",
-        "version = 1\n[link.br0]\nkind = \"bridge\"\n",
-    );
-    write(
-        "20-more.toml",
-        "[link.v0]\nveth = { peer = \"p0\" }\nmaster = \"br0\"\n",
-    );
+    write("10-base.toml", "version = 1\n[link.br0]\nkind = \"bridge\"\n");
+    write("20-more.toml", "[link.v0]\nveth = { peer = \"p0\" }\nmaster = \"br0\"\n");
     write("notes.txt", "not = a document");
     write(".hidden.toml", "neither = this");
     let desired = Desired::load(&[directory.path()]).unwrap();
@@ -280,12 +245,7 @@ fn hostile_texts_are_errors_and_not_the_end() {
 fn a_long_chain_of_links_is_walked_without_recursion() {
     let mut text = String::from("version = 1\n");
     for at in 0..20_000 {
-        writeln!(
-            text,
-            "[link.b{at}]\nkind = \"bridge\"\nmaster = \"b{}\"",
-            at + 1
-        )
-        .unwrap();
+        writeln!(text, "[link.b{at}]\nkind = \"bridge\"\nmaster = \"b{}\"", at + 1).unwrap();
     }
     assert!(Desired::from_toml("chain.toml", &text).is_ok());
     writeln!(text, "[link.b20000]\nkind = \"bridge\"\nmaster = \"b0\"").unwrap();

@@ -46,10 +46,7 @@ fn document() -> String {
                  dev = \"v{pair}\"\n"
             );
         }
-        let _ = write!(
-            text,
-            "[link.p{pair}]\nmac = \"02:00:00:00:01:{pair:02x}\"\n"
-        );
+        let _ = write!(text, "[link.p{pair}]\nmac = \"02:00:00:00:01:{pair:02x}\"\n");
     }
     text.push_str(
         "[link.vx0]\nvxlan = { id = 42, dev = \"br0\", local = \"192.0.0.1\", \
@@ -100,9 +97,7 @@ const DRIFTS_BY_KIND: &[Drift] = &[
         name: "address given a lifetime",
         on_ports: false,
         cause: |n| {
-            ip(&format!(
-                "addr change 10.1.{n}.1/24 dev v{n} valid_lft 600 preferred_lft 600"
-            ));
+            ip(&format!("addr change 10.1.{n}.1/24 dev v{n} valid_lft 600 preferred_lft 600"));
         },
     },
     Drift {
@@ -214,18 +209,14 @@ const DRIFTS_BY_KIND: &[Drift] = &[
         name: "v4 route replaced",
         on_ports: false,
         cause: |n| {
-            ip(&format!(
-                "route replace 10.2.{n}.0/24 via 10.1.{n}.3 dev v{n}"
-            ));
+            ip(&format!("route replace 10.2.{n}.0/24 via 10.1.{n}.3 dev v{n}"));
         },
     },
     Drift {
         name: "v6 route replaced",
         on_ports: false,
         cause: |n| {
-            ip(&format!(
-                "-6 route replace 2001:db8:2:{n}::/64 via 2001:db8:1:{n}::3 dev v{n}"
-            ));
+            ip(&format!("-6 route replace 2001:db8:2:{n}::/64 via 2001:db8:1:{n}::3 dev v{n}"));
         },
     },
 ];
@@ -235,14 +226,8 @@ const RARE: &[(&str, &[&str])] = &[
     ("bridge set down", &["link set br0 down"]),
     ("bridge deleted", &["link del br1"]),
     ("vxlan deleted", &["link del vx0"]),
-    (
-        "vxlan remote changed",
-        &["link set vx0 type vxlan remote 192.0.0.7"],
-    ),
-    (
-        "macvlan mode changed",
-        &["link set mv0 type macvlan mode private"],
-    ),
+    ("vxlan remote changed", &["link set vx0 type vxlan remote 192.0.0.7"]),
+    ("macvlan mode changed", &["link set mv0 type macvlan mode private"]),
     ("lower of the macvlan deleted", &["link del v99"]),
     ("macvlan deleted and made anew", &["link del mv0"]),
 ];
@@ -254,9 +239,7 @@ fn snapshot() -> BTreeMap<String, String> {
     for (name, link) in links() {
         let info = &link["linkinfo"];
         let data = &info["info_data"];
-        let up = link["flags"]
-            .as_array()
-            .is_some_and(|flags| flags.iter().any(|f| f == "UP"));
+        let up = link["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "UP"));
         let shown = format!(
             "kind {} up {up} mtu {} mac {} master {} group {} id {} remote {} mode {}",
             info["info_kind"],
@@ -357,22 +340,14 @@ fn a_thousand_drifts_of_every_kind_are_undone() {
                     eprintln!("{report:?}");
                 }
             }
-            assert!(
-                undone,
-                "drift {number}, {name}: {:#?}",
-                differences(&before, &now)
-            );
+            assert!(undone, "drift {number}, {name}: {:#?}", differences(&before, &now));
         }
         assert!(conflicts.is_empty(), "seen as fights: {conflicts:?}");
         let status = keeper.status();
         assert_eq!(status.counters.dumps, dumps, "{:?}", status.counters);
         keeper.stop();
         keeper.join().expect("a clean end");
-        let plan = Applier::builder()
-            .open()
-            .expect("a ring")
-            .plan(&desired)
-            .expect("a plan");
+        let plan = Applier::builder().open().expect("a ring").plan(&desired).expect("a plan");
         assert!(plan.is_empty(), "{plan:#?}");
     });
 }
@@ -380,10 +355,6 @@ fn a_thousand_drifts_of_every_kind_are_undone() {
 /// Spreads the turns of each kind over the pairs, each kind beginning elsewhere. The last pair
 /// carries the macvlan and is left to the rare drifts.
 fn pick(kind: usize, turn: usize, on_ports: bool) -> usize {
-    let (first, count) = if on_ports {
-        (0, PORTS)
-    } else {
-        (PORTS, PAIRS - PORTS - 1)
-    };
+    let (first, count) = if on_ports { (0, PORTS) } else { (PORTS, PAIRS - PORTS - 1) };
     first + (kind * 17 + turn * 7) % count
 }

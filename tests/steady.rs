@@ -38,12 +38,7 @@ const FORBIDDEN: &[&str] = &[
 #[test]
 fn the_engine_makes_no_system_call_but_io_uring_enter() {
     in_namespace("the_engine_makes_no_system_call_but_io_uring_enter", || {
-        if Command::new("strace")
-            .arg("-V")
-            .stdout(Stdio::null())
-            .status()
-            .is_err()
-        {
+        if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
             eprintln!("skipped: strace is not installed");
             return;
         }
@@ -66,16 +61,12 @@ fn the_engine_makes_no_system_call_but_io_uring_enter() {
             .expect("strace starts");
         let last = format!("v{}", LINKS - 1);
         let converged = eventually(Duration::from_secs(20), || {
-            let shown = Command::new("ip")
-                .args(["-4", "addr", "show", "dev", &last])
-                .output();
+            let shown = Command::new("ip").args(["-4", "addr", "show", "dev", &last]).output();
             shown.is_ok_and(|shown| String::from_utf8_lossy(&shown.stdout).contains("10.0."))
         });
         assert!(converged, "it did not converge under strace");
         std::thread::sleep(Duration::from_secs(1));
-        let start = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a clock after 1970");
+        let start = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         for drift in 0..DRIFTS {
             let n = drift % LINKS;
             match drift % 3 {
@@ -86,33 +77,31 @@ fn the_engine_makes_no_system_call_but_io_uring_enter() {
             let undone = eventually(Duration::from_secs(5), || {
                 let is_up = ip(&format!("link show dev v{n} up")).contains("UP");
                 let ours = |address: &String| address.starts_with("10.");
-                let own: Vec<_> = addresses_of(&format!("v{n}"))
-                    .into_iter()
-                    .filter(ours)
-                    .collect();
+                let own: Vec<_> = addresses_of(&format!("v{n}")).into_iter().filter(ours).collect();
                 is_up && own == [format!("10.0.{n}.1/24")]
             });
             assert!(undone, "drift {drift} on v{n} was not undone");
         }
-        let end = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a clock after 1970");
-        // strace passes the signal on to what it traces.
-        let pid = nix::unistd::Pid::from_raw(strace.id().try_into().expect("a pid"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("strace lives");
+        let end = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        stop(&trace);
         strace.wait().expect("strace ends");
         let trace = std::fs::read_to_string(&trace).expect("a trace");
         check(&trace, start.as_secs_f64(), end.as_secs_f64());
     });
 }
 
+/// Ends what is traced, whose id begins the trace; strace itself ignores the signal.
+fn stop(trace: &std::path::Path) {
+    let text = std::fs::read_to_string(trace).expect("a trace");
+    let id = text.split_whitespace().next().and_then(|id| id.parse().ok()).expect("a process id");
+    let pid = nix::unistd::Pid::from_raw(id);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it lives");
+}
+
 /// Counts the calls of the engine's thread between the two times.
 fn check(trace: &str, start: f64, end: f64) {
     let named = |line: &&str| line.contains("PR_SET_NAME, \"ringlink-engine\"");
-    let thread = trace
-        .lines()
-        .find(named)
-        .and_then(|line| line.split_whitespace().next());
+    let thread = trace.lines().find(named).and_then(|line| line.split_whitespace().next());
     let thread = thread.expect("the engine's thread names itself");
     let mut calls = BTreeMap::<&str, usize>::new();
     for line in trace.lines() {
@@ -123,23 +112,15 @@ fn check(trace: &str, start: f64, end: f64) {
         let time: f64 = time.parse().unwrap_or(0.0);
         let is_start = !call.starts_with("<...") && !call.starts_with("---");
         if id == thread && is_start && time > start && time < end {
-            *calls
-                .entry(call.split('(').next().unwrap_or(call))
-                .or_default() += 1;
+            *calls.entry(call.split('(').next().unwrap_or(call)).or_default() += 1;
         }
     }
     eprintln!("calls of the engine's thread: {calls:?}");
     let enters = calls.get("io_uring_enter").copied().unwrap_or(0);
     assert!(enters >= DRIFTS, "too few turns to tell: {calls:?}");
     for call in FORBIDDEN {
-        assert!(
-            !calls.contains_key(call),
-            "the engine's thread called {call}: {calls:?}"
-        );
+        assert!(!calls.contains_key(call), "the engine's thread called {call}: {calls:?}");
     }
     let others = calls.values().sum::<usize>() - enters;
-    assert!(
-        others * 100 <= enters,
-        "more than 1 % other calls: {calls:?}"
-    );
+    assert!(others * 100 <= enters, "more than 1 % other calls: {calls:?}");
 }

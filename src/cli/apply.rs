@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
-use super::json::{self, Leftover};
+use super::json_plan::{self, Leftover};
 use super::out::{Ink, Out};
 use super::{plan, run, start};
 use crate::applier::{Applier, ApplyError, ApplyReport};
@@ -51,7 +51,7 @@ pub(super) fn apply(
         Err(error) => return Err(error.into()),
     };
     if out.json {
-        out.line(json::report(&report, is_interrupted))?;
+        out.line(json_plan::report(&report, is_interrupted))?;
     } else {
         tell(&report, is_interrupted, start.elapsed(), out)?;
     }

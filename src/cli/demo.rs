@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
-use super::json;
+use super::json_plan;
 use super::out::{Ink, Out};
 use super::run::{Teller, human};
 use crate::applier::Applier;
@@ -39,19 +39,16 @@ pub(super) fn demo(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     if !converge(keeper, teller, out)? {
-        say(out, "demo: the network did not converge, so there is nothing to break")?;
+        say(out, "the network did not converge, so there is nothing to break")?;
         return Ok(if keeper.has_ended() { Exit::Clean } else { Exit::Not });
     }
     let mut breaker = Applier::builder().open()?;
     let breaks = breaks(desired);
-    say(
-        out,
-        &format!("demo: breaks it {} times, as netlink port {}", breaks.len(), breaker.port()),
-    )?;
+    say(out, &format!("breaks it in {} ways, as netlink port {}", breaks.len(), breaker.port()))?;
     let mut mended = 0;
     for Break { words, state } in &breaks {
         std::thread::sleep(PAUSE);
-        say(out, &format!("demo: {words}"))?;
+        say(out, words)?;
         let before = teller.corrections;
         let is_broken = break_it(&mut breaker, state, out)?;
         let is_mended = is_mended(desired, &mut breaker, keeper, teller, out)?;
@@ -61,7 +58,7 @@ pub(super) fn demo(
         if is_broken && is_mended && teller.corrections > before {
             mended += 1;
         } else if is_broken {
-            say(out, "demo: this was not mended")?;
+            say(out, "this was not mended")?;
         }
     }
     let (count, slowest) = (teller.corrections, human(teller.slowest));
@@ -69,7 +66,7 @@ pub(super) fn demo(
     say(
         out,
         &format!(
-            "demo: {mended} of {total} breaks mended by {count} corrections, the slowest after \
+            "{mended} of {total} breaks mended by {count} corrections, the slowest after \
              {slowest}"
         ),
     )?;
@@ -86,7 +83,7 @@ fn break_it(
     let plan = breaker.plan(state)?;
     for attempt in breaker.send(&plan)? {
         if let Outcome::Refused(refusal) = attempt.outcome {
-            say(out, &format!("demo: the kernel refused to be broken: {refusal}"))?;
+            say(out, &format!("the kernel refused to be broken: {refusal}"))?;
             return Ok(false);
         }
     }
@@ -95,9 +92,9 @@ fn break_it(
 
 fn say(out: &mut Out, words: &str) -> Result<(), Failure> {
     if out.json {
-        out.line(json::demo(words))?;
+        out.line(json_plan::demo(words))?;
     } else {
-        out.line(out.ink(Ink::Faint, words))?;
+        out.line(out.ink(Ink::Faint, format_args!("demo: {words}")))?;
     }
     out.flush()
 }

@@ -139,7 +139,7 @@ impl Excerpt {
         let start = inert[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let end = inert[span.start..].find('\n').map_or(inert.len(), |at| span.start + at);
         let mut text = String::new();
-        let before = inert[..start].strip_suffix('\n').map(|text| last_line(text));
+        let before = inert[..start].strip_suffix('\n').map(last_line);
         if let Some(before) = before {
             text.push_str(head(before));
             text.push('\n');

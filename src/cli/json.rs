@@ -1,20 +1,34 @@
-//! The JSON forms of everything that is printed; golden files in tests/ hold them still.
+//! The JSON forms of the network and its events; golden files in tests/ hold them still.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::applier::ApplyReport;
-use crate::host::Counters;
 use crate::model::address::{self, Address};
 use crate::model::kind;
 use crate::model::link::{self, Link, OPER_NAMES};
 use crate::model::network::Network;
-use crate::model::object::{Cause, Event, Object, ObjectId, What};
+use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{self, Route};
 use crate::model::text::LinkName;
-use crate::plan::{Blocked, Plan, Shown, Step};
-use crate::reconcile::{Attempt, Outcome, Report};
+
+/// What a link of an index was called when something was told of it.
+pub(super) trait Names {
+    fn name_of(&self, index: u32) -> Option<LinkName>;
+}
+
+impl Names for Network {
+    fn name_of(&self, index: u32) -> Option<LinkName> {
+        self.name_of(index)
+    }
+}
+
+impl Names for HashMap<u32, LinkName> {
+    fn name_of(&self, index: u32) -> Option<LinkName> {
+        self.get(&index).copied()
+    }
+}
 
 /// Puts a name in, and its bytes where the text is not the name itself: it is not UTF-8, or was
 /// escaped.
@@ -29,13 +43,13 @@ fn put_name(object: &mut Map<String, Value>, name: LinkName) {
 }
 
 /// `{"index":2,"name":"v0"}`, or null for none.
-fn link_ref(network: &Network, index: u32) -> Value {
+fn link_ref(names: &dyn Names, index: u32) -> Value {
     if index == 0 {
         return Value::Null;
     }
     let mut object = Map::new();
     object.insert("index".to_owned(), index.into());
-    if let Some(name) = network.name_of(index) {
+    if let Some(name) = names.name_of(index) {
         put_name(&mut object, name);
     }
     object.into()
@@ -45,7 +59,7 @@ fn flag_names(flags: u32, names: &[(u32, &'static str)]) -> Vec<&'static str> {
     names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect()
 }
 
-pub(super) fn link(network: &Network, link: &Link) -> Value {
+pub(super) fn link(names: &dyn Names, link: &Link) -> Value {
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     let kind = (!link.kind.is_empty()).then(|| link.kind.to_string());
@@ -56,9 +70,9 @@ pub(super) fn link(network: &Network, link: &Link) -> Value {
     put("oper_number", link.oper.into());
     put("mtu", link.mtu.into());
     put("mac", (!link.mac.as_bytes().is_empty()).then(|| link.mac.to_string()).into());
-    put("master", link_ref(network, link.master));
+    put("master", link_ref(names, link.master));
     let lower = match link.lower_netns {
-        None => link_ref(network, link.lower),
+        None => link_ref(names, link.lower),
         Some(id) => json!({ "index": link.lower, "netns_id": id }),
     };
     put("lower", lower);
@@ -67,7 +81,7 @@ pub(super) fn link(network: &Network, link: &Link) -> Value {
     put("group", link.group.into());
     if let Some(settings) = &link.settings {
         let values =
-            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(network, key, value)));
+            settings.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
         put(settings.kind.name, Value::Object(values.collect()));
     }
     let mut named = Map::new();
@@ -77,20 +91,20 @@ pub(super) fn link(network: &Network, link: &Link) -> Value {
     named.into()
 }
 
-fn setting(network: &Network, key: &kind::Key, value: kind::Value) -> Value {
+fn setting(names: &dyn Names, key: &kind::Key, value: kind::Value) -> Value {
     match value {
         kind::Value::Bool(value) => value.into(),
         kind::Value::Number(number) => number.into(),
         kind::Value::Word(number) => key.word(number).map_or(number.into(), Value::from),
         kind::Value::Address(address) => address.to_string().into(),
         kind::Value::Link(name) => name.to_string().into(),
-        kind::Value::Index(index) => link_ref(network, index),
+        kind::Value::Index(index) => link_ref(names, index),
     }
 }
 
-pub(super) fn address(network: &Network, own: &Address) -> Value {
+pub(super) fn address(names: &dyn Names, own: &Address) -> Value {
     json!({
-        "link": link_ref(network, own.key.index),
+        "link": link_ref(names, own.key.index),
         "address": own.key.prefix.to_string(),
         "peer": own.key.peer.map(|peer| peer.to_string()),
         "scope": address::scope_name(own.scope),
@@ -101,13 +115,13 @@ pub(super) fn address(network: &Network, own: &Address) -> Value {
     })
 }
 
-pub(super) fn route(network: &Network, route: &Route) -> Value {
+pub(super) fn route(names: &dyn Names, route: &Route) -> Value {
     let slot = route.key.slot;
     let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
     let mut value = json!({
         "to": slot.to.to_string(),
         "via": text(route.key.via),
-        "dev": link_ref(network, route.key.dev),
+        "dev": link_ref(names, route.key.dev),
         "metric": slot.metric,
         "tos": slot.tos,
         "table": slot.table,
@@ -125,23 +139,23 @@ pub(super) fn route(network: &Network, route: &Route) -> Value {
     });
     if !route.hops.is_empty() {
         let hops = route.hops.iter().map(|hop| {
-            json!({ "via": text(hop.via), "dev": link_ref(network, hop.dev), "weight": hop.weight })
+            json!({ "via": text(hop.via), "dev": link_ref(names, hop.dev), "weight": hop.weight })
         });
         value["hops"] = hops.collect();
     }
     value
 }
 
-fn object(network: &Network, object: &Object) -> (&'static str, Value) {
+fn object(names: &dyn Names, object: &Object) -> (&'static str, Value) {
     match object {
-        Object::Link(it) => ("link", link(network, it)),
-        Object::Address(it) => ("address", address(network, it)),
-        Object::Route(it) => ("route", route(network, it)),
+        Object::Link(it) => ("link", link(names, it)),
+        Object::Address(it) => ("address", address(names, it)),
+        Object::Route(it) => ("route", route(names, it)),
     }
 }
 
 /// One line of `watch --json`.
-pub(super) fn event(network: &Network, netns: Option<&str>, event: &Event) -> Value {
+pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Value {
     let cause = match event.cause {
         Cause::Notification => "notification",
         Cause::Dump => "dump",
@@ -153,7 +167,7 @@ pub(super) fn event(network: &Network, netns: Option<&str>, event: &Event) -> Va
         What::Changed { after, .. } => ("changed", Some(after)),
         What::Resync { .. } => ("resync", None),
     };
-    let (object_type, told) = told.map(|it| object(network, it)).unzip();
+    let (object_type, told) = told.map(|it| object(names, it)).unzip();
     let mut value = json!({
         "v": 1, "time": now(), "netns": netns, "seq": event.seq, "event": word,
         "object": object_type, "cause": cause, "sender": event.sender,
@@ -161,7 +175,7 @@ pub(super) fn event(network: &Network, netns: Option<&str>, event: &Event) -> Va
     match &event.what {
         What::Changed { before, after } => {
             let keys = changed_keys(before, after);
-            let (_, old) = object(network, before);
+            let (_, old) = object(names, before);
             let before = keys.iter().map(|&key| (key.to_owned(), old[key].clone())).collect();
             value["changed"] = keys.into();
             value[object_type.unwrap_or_default()] = told.into();
@@ -199,181 +213,6 @@ pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str>
 }
 
 /// RFC 3339, in UTC.
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().to_string()
-}
-
-fn shown(value: Option<Shown>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(Shown::Number(number)) => number.into(),
-        Some(Shown::Bool(value)) => value.into(),
-        Some(other) => other.to_string().into(),
-    }
-}
-
-/// An object's name without the word for its type.
-fn name_of(id: &ObjectId) -> String {
-    let text = id.to_string();
-    text.strip_prefix(id.type_name()).map_or(text.clone(), |rest| rest.trim_start().to_owned())
-}
-
-fn step(step: &Step) -> Value {
-    let object = step.change.object();
-    let set = step.differences.iter().map(|difference| {
-        let values = json!({ "from": shown(difference.from), "to": shown(difference.to) });
-        (difference.key.to_owned(), values)
-    });
-    json!({
-        "op": step.change.op().name(),
-        "object": object.type_name(),
-        "name": name_of(&object),
-        "set": set.collect::<Map<_, _>>(),
-        "also_removes": step.also_removes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
-}
-
-fn blocked(blocked: &Blocked) -> Value {
-    json!({
-        "object": blocked.object.type_name(),
-        "name": name_of(&blocked.object),
-        "reason": blocked.reason.to_string(),
-        "waiting": blocked.reason.is_waiting(),
-    })
-}
-
-pub(super) fn plan(plan: &Plan) -> Value {
-    json!({
-        "v": 1,
-        "changes": plan.steps.iter().map(step).collect::<Vec<_>>(),
-        "blocked": plan.blocked.iter().map(blocked).collect::<Vec<_>>(),
-    })
-}
-
-pub(super) fn check(it: &Plan) -> Value {
-    let mut value = plan(it);
-    value["matches"] = it.is_empty().into();
-    value
-}
-
-fn attempt(attempt: &Attempt) -> Value {
-    let mut value = step(&attempt.step);
-    let (result, error) = match &attempt.outcome {
-        Outcome::Done => ("ok", None),
-        Outcome::Refused(refusal) => ("failed", Some(refusal.to_string())),
-        Outcome::Unknown => ("unknown", Some("no answer came in time".to_owned())),
-    };
-    value["result"] = result.into();
-    value["error"] = error.into();
-    if let Outcome::Refused(refusal) = &attempt.outcome {
-        value["errno"] = refusal.errno.into();
-    }
-    value
-}
-
-/// What `apply --json` prints.
-pub(super) fn report(report: &ApplyReport, is_interrupted: bool) -> Value {
-    let left = report.remaining.steps.iter().filter_map(|left| {
-        let (result, error) = match Leftover::of(left, report) {
-            Leftover::Refused => return None,
-            Leftover::Undone => ("failed", "it was made, and differs again"),
-            Leftover::Untried if is_interrupted => ("skipped", "interrupted"),
-            Leftover::Untried => ("skipped", "what it needs was not there"),
-        };
-        let mut value = step(left);
-        value["result"] = result.into();
-        value["error"] = error.into();
-        Some(value)
-    });
-    let changes = report.attempts.iter().map(attempt);
-    json!({
-        "v": 1,
-        "changes": changes.chain(left).collect::<Vec<_>>(),
-        "blocked": report.remaining.blocked.iter().map(blocked).collect::<Vec<_>>(),
-        "converged": report.converged,
-        "interrupted": is_interrupted,
-    })
-}
-
-/// Why a step is left after an `apply`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leftover {
-    /// The kernel refused it, as the attempts tell.
-    Refused,
-    /// It was made, and someone or something undid it.
-    Undone,
-    /// It never came to it.
-    Untried,
-}
-
-impl Leftover {
-    pub(super) fn of(step: &Step, report: &ApplyReport) -> Self {
-        let is_same = |it: &&Attempt| {
-            it.step.change.object() == step.change.object()
-                && it.step.change.op() == step.change.op()
-        };
-        match report.attempts.iter().rfind(is_same) {
-            None => Self::Untried,
-            Some(Attempt { outcome: Outcome::Done, .. }) => Self::Undone,
-            Some(_) => Self::Refused,
-        }
-    }
-}
-
-/// One line of `run --json`; a `correction` is a change after the first convergence.
-pub(super) fn run_report(report: &Report, has_converged: bool) -> Value {
-    let value = match report {
-        Report::Attempted(it) => {
-            let mut value = attempt(it);
-            value["report"] = if has_converged { "correction" } else { "change" }.into();
-            value["sender"] = it.sender.into();
-            value["took_us"] = micros(it.took);
-            value["retry_in_us"] = it.retry_in.map_or(Value::Null, micros);
-            value
-        }
-        Report::WithoutEffect { step: it, retry_in } => {
-            let mut value = step(it);
-            value["report"] = "without_effect".into();
-            value["retry_in_us"] = micros(*retry_in);
-            value
-        }
-        Report::Conflict { object, sender, retry_in } => json!({
-            "report": "conflict", "object": object.type_name(), "name": name_of(object),
-            "sender": sender, "retry_in_us": micros(*retry_in),
-        }),
-        Report::Blocked(it) => {
-            let mut value = blocked(it);
-            value["report"] = "blocked".into();
-            value
-        }
-        Report::Converged => json!({ "report": "converged" }),
-        Report::Resync { dropped } => json!({ "report": "resync", "dropped": dropped }),
-        Report::Missed(count) => json!({ "report": "missed", "count": count }),
-    };
-    let mut line = Map::new();
-    line.insert("v".to_owned(), 1.into());
-    line.insert("time".to_owned(), now().into());
-    if let Value::Object(value) = value {
-        line.extend(value);
-    }
-    line.into()
-}
-
-/// The last line of `run --json --verbose`.
-pub(super) fn counters(counters: &Counters) -> Value {
-    json!({
-        "v": 1, "time": now(), "report": "counters", "messages": counters.messages,
-        "changes": counters.changes, "dumps": counters.dumps, "overruns": counters.overruns,
-        "dropped": counters.dropped, "malformed": counters.malformed,
-        "truncated": counters.truncated, "forged": counters.forged,
-    })
-}
-
-/// A line of the demo's own.
-pub(super) fn demo(words: &str) -> Value {
-    json!({ "v": 1, "time": now(), "report": "demo", "message": words })
-}
-
-fn micros(duration: std::time::Duration) -> Value {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).into()
 }

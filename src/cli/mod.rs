@@ -11,6 +11,7 @@ mod diagnostics;
 mod doctor;
 mod exit;
 mod json;
+mod json_plan;
 mod out;
 mod plan;
 mod run;

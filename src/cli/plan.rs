@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::out::{Ink, Out};
-use super::{json, start};
+use super::{json_plan, start};
 use crate::applier::Applier;
 use crate::desired::Desired;
 use crate::model::change::{Change, Op};
@@ -13,7 +13,7 @@ use crate::ring::signals::Signals;
 pub(super) fn plan(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
     let plan = make(desired, signals)?;
     if out.json {
-        out.line(json::plan(&plan))?;
+        out.line(json_plan::plan(&plan))?;
     } else {
         show(&plan, out)?;
         out.line(match plan.is_empty() {
@@ -28,7 +28,7 @@ pub(super) fn plan(desired: &Desired, signals: Signals, out: &mut Out) -> Result
 pub(super) fn check(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
     let plan = make(desired, signals)?;
     if out.json {
-        out.line(json::check(&plan))?;
+        out.line(json_plan::check(&plan))?;
     } else {
         show(&plan, out)?;
         out.line(match plan.is_empty() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
 use super::out::{Ink, Out};
-use super::{apply, demo, json, plan, start};
+use super::{apply, demo, json_plan, plan, start};
 use crate::desired::Desired;
 use crate::host::Counters;
 use crate::keeper::Keeper;
@@ -41,7 +41,7 @@ pub(super) fn run(
         teller.conclude(out)?;
     }
     if verbose {
-        out.line(if out.json { json::counters(&counters) } else { counts(&counters).into() })?;
+        out.line(if out.json { json_plan::counters(&counters) } else { counts(&counters).into() })?;
     }
     Ok(exit)
 }
@@ -84,7 +84,7 @@ impl Teller {
     /// Prints what a report says, where it says something.
     pub(super) fn tell(&mut self, report: &Report, out: &mut Out) -> Result<(), Failure> {
         if out.json {
-            out.line(json::run_report(report, self.has_converged))?;
+            out.line(json_plan::run_report(report, self.has_converged))?;
         } else if let Some(line) = self.line(report, out) {
             out.line(line)?;
         }

@@ -1,12 +1,15 @@
 //! `watch`: changes as they happen, one line each.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
+use super::json::Names;
 use super::out::{Ink, Out};
 use super::{ObjectType, json, start};
-use crate::model::network::Network;
-use crate::model::object::{Event, Object, What};
+use crate::model::object::{Event, Object, ObjectId, What};
+use crate::model::text::LinkName;
 use crate::ring::signals::Signals;
 use crate::watcher::{Batch, Wake, Watcher};
 
@@ -23,37 +26,54 @@ pub(super) fn watch(
     start::on_signal(signals, move || canceller.cancel())?;
     let mut batch = Batch::default();
     let is_whole = watcher.sync(&mut batch)?;
+    // A link of a dump may name one that comes later in it.
+    let names = watcher.observed().links().map(|link| (link.index, link.name)).collect();
+    let mut printer = Printer { objects, netns, names };
     if dump {
-        print(&watcher, &batch, objects, netns, out)?;
+        printer.print(&batch, out)?;
     }
     if !is_whole {
         return Ok(Exit::Clean);
     }
     loop {
         match watcher.next(&mut batch)? {
-            Wake::Events => print(&watcher, &batch, objects, netns, out)?,
+            Wake::Events => printer.print(&batch, out)?,
             Wake::Cancelled => return Ok(Exit::Clean),
             Wake::Deadline => {}
         }
     }
 }
 
-fn print(
-    watcher: &Watcher,
-    batch: &Batch,
-    objects: &[ObjectType],
-    netns: Option<&str>,
-    out: &mut Out,
-) -> Result<(), Failure> {
-    let network = watcher.observed();
-    for event in batch.iter().filter(|event| is_wanted(event, objects)) {
-        if out.json {
-            out.line(json::event(network, netns, event))?;
-        } else {
-            out.line(line(network, event, out))?;
+/// Prints events with the names that links had at that time: the network as it is when a batch is
+/// printed has lost those that were deleted in it.
+struct Printer<'a> {
+    objects: &'a [ObjectType],
+    netns: Option<&'a str>,
+    names: HashMap<u32, LinkName>,
+}
+
+impl Printer<'_> {
+    fn print(&mut self, batch: &Batch, out: &mut Out) -> Result<(), Failure> {
+        for event in batch {
+            if is_wanted(event, self.objects) {
+                if out.json {
+                    out.line(json::event(&self.names, self.netns, event))?;
+                } else {
+                    out.line(line(&self.names, event, out))?;
+                }
+            }
+            match &event.what {
+                What::New(Object::Link(link)) | What::Changed { after: Object::Link(link), .. } => {
+                    self.names.insert(link.index, link.name);
+                }
+                What::Deleted(Object::Link(link)) => {
+                    self.names.remove(&link.index);
+                }
+                _ => {}
+            }
         }
+        out.flush()
     }
-    out.flush()
 }
 
 fn is_wanted(event: &Event, objects: &[ObjectType]) -> bool {
@@ -72,21 +92,21 @@ fn is_wanted(event: &Event, objects: &[ObjectType]) -> bool {
 }
 
 /// `+ link v0 mtu 1500 up`, `~ link v0 mtu 1500 -> 1400`, `- address 192.0.2.1/24 dev v0`.
-fn line(network: &Network, event: &Event, out: &Out) -> String {
+fn line(names: &dyn Names, event: &Event, out: &Out) -> String {
     let by = match event.sender {
         0 => String::new(),
         port => out.ink(Ink::Faint, format_args!(" by port {port}")),
     };
     match &event.what {
         What::New(object) => {
-            format!("{} {}{}{by}", out.ink(Ink::Made, "+"), name(network, object), details(object))
+            format!("{} {}{}{by}", out.ink(Ink::Made, "+"), name(names, object), details(object))
         }
         What::Deleted(object) => {
-            format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(network, object))
+            format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(names, object))
         }
         What::Changed { before, after } => {
             let mark = out.ink(Ink::Changed, "~");
-            format!("{mark} {}{}{by}", name(network, after), changes(network, before, after))
+            format!("{mark} {}{}{by}", name(names, after), changes(names, before, after))
         }
         What::Resync { dropped } => {
             let mark = out.ink(Ink::Warned, "!");
@@ -95,11 +115,20 @@ fn line(network: &Network, event: &Event, out: &Out) -> String {
     }
 }
 
-fn name(network: &Network, object: &Object) -> String {
+fn name(names: &dyn Names, object: &Object) -> ObjectId {
     match object {
-        Object::Link(link) => format!("link {}", link.name),
-        Object::Address(address) => network.id_of_address(address.key).to_string(),
-        Object::Route(route) => network.id_of_route(route.key).to_string(),
+        Object::Link(link) => ObjectId::Link(link.name),
+        Object::Address(address) => ObjectId::Address {
+            link: names.name_of(address.key.index).unwrap_or_default(),
+            prefix: address.key.prefix,
+        },
+        Object::Route(route) => ObjectId::Route {
+            to: route.key.slot.to,
+            via: route.key.via,
+            dev: names.name_of(route.key.dev),
+            metric: route.key.slot.metric,
+            table: route.key.slot.table,
+        },
     }
 }
 
@@ -115,11 +144,11 @@ fn details(object: &Object) -> String {
 }
 
 /// ` mtu 1500 -> 1400, admin up -> down`, from the JSON forms, so that both tell the same.
-fn changes(network: &Network, before: &Object, after: &Object) -> String {
+fn changes(names: &dyn Names, before: &Object, after: &Object) -> String {
     let as_json = |object: &Object| match object {
-        Object::Link(it) => json::link(network, it),
-        Object::Address(it) => json::address(network, it),
-        Object::Route(it) => json::route(network, it),
+        Object::Link(it) => json::link(names, it),
+        Object::Address(it) => json::address(names, it),
+        Object::Route(it) => json::route(names, it),
     };
     let (old, new) = (as_json(before), as_json(after));
     let mut parts = Vec::new();

@@ -22,11 +22,7 @@ impl Owner {
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let group = values::group_of(&name);
-        Self {
-            name,
-            group,
-            protocol: PROTOCOL_DEFAULT,
-        }
+        Self { name, group, protocol: PROTOCOL_DEFAULT }
     }
 }
 
@@ -127,14 +123,7 @@ pub struct RouteDeclaration {
 impl RouteDeclaration {
     /// The route to that destination in the main table. It needs a gateway or a link yet.
     pub fn new(to: Prefix) -> Self {
-        Self {
-            to,
-            via: None,
-            dev: None,
-            metric: None,
-            table: TABLE_MAIN,
-            takeover: false,
-        }
+        Self { to, via: None, dev: None, metric: None, table: TABLE_MAIN, takeover: false }
     }
 
     /// Its gateway, of the destination's family.
@@ -252,10 +241,7 @@ impl DesiredBuilder {
             message: problem.fault.message,
             help: problem.fault.help,
         });
-        Err(DesiredError {
-            problems: problems.collect(),
-            omitted,
-        })
+        Err(DesiredError { problems: problems.collect(), omitted })
     }
 }
 
@@ -276,9 +262,7 @@ impl fmt::Display for DesiredProblem {
             Some(object) => write!(f, "{object}: {}", self.message)?,
             None => write!(f, "owner: {}", self.message)?,
         }
-        self.help
-            .iter()
-            .try_for_each(|help| write!(f, " (help: {help})"))
+        self.help.iter().try_for_each(|help| write!(f, " (help: {help})"))
     }
 }
 

@@ -17,22 +17,14 @@ pub(super) enum About {
     /// A key of the owner.
     Owner { key: &'static str },
     /// A declared link; one of its keys (empty: the link itself), one item of that key's array.
-    Link {
-        index: usize,
-        key: &'static str,
-        item: usize,
-    },
+    Link { index: usize, key: &'static str, item: usize },
     /// A declared route, one of its keys (empty: the route itself).
     Route { index: usize, key: &'static str },
 }
 
 impl About {
     pub(super) fn link(index: usize, key: &'static str) -> Self {
-        Self::Link {
-            index,
-            key,
-            item: 0,
-        }
+        Self::Link { index, key, item: 0 }
     }
 }
 
@@ -41,24 +33,18 @@ impl About {
 pub(super) struct Problem {
     pub(super) about: About,
     pub(super) fault: Fault,
+    #[cfg_attr(not(feature = "document"), expect(dead_code, reason = "a builder has one place"))]
     /// Where the other half of a contradiction is.
     pub(super) other: Option<About>,
 }
 
 impl Problem {
     pub(super) fn new(about: About, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            about,
-            fault: Fault::new(message, help),
-            other: None,
-        }
+        Self { about, fault: Fault::new(message, help), other: None }
     }
 
     pub(super) fn against(self, other: About) -> Self {
-        Self {
-            other: Some(other),
-            ..self
-        }
+        Self { other: Some(other), ..self }
     }
 }
 
@@ -70,11 +56,7 @@ pub(super) fn check_each(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut push = |about, fault| {
-        problems.push(Problem {
-            about,
-            fault,
-            other: None,
-        });
+        problems.push(Problem { about, fault, other: None });
     };
     for (key, fault) in owner.into_iter().flat_map(values::check_owner) {
         push(About::Owner { key }, fault);
@@ -131,9 +113,7 @@ pub(super) fn complete(
 ) -> (Desired, Vec<Problem>) {
     let mut joint = Joint::new(&links, &routes);
     joint.check();
-    let Joint {
-        problems, peer_of, ..
-    } = joint;
+    let Joint { problems, peer_of, .. } = joint;
     let desired = Desired {
         owner,
         links: complete_links(links, &peer_of),
@@ -150,9 +130,7 @@ fn complete_links(
 ) -> Vec<DesiredLink> {
     let names: Vec<_> = links.iter().map(|link| link.name).collect();
     let listed: HashSet<_> = names.iter().copied().collect();
-    let present = links
-        .iter()
-        .filter(|link| link.state != Some(State::Absent));
+    let present = links.iter().filter(|link| link.state != Some(State::Absent));
     let unlisted: Vec<_> = present
         .filter_map(|link| Some((link.settings?.peer()?, link.name)))
         .filter(|(peer, _)| !listed.contains(peer))

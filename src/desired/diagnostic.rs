@@ -22,10 +22,7 @@ pub struct Source {
 
 impl Source {
     pub(super) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            text: text.into(),
-        }
+        Self { name: name.into(), text: text.into() }
     }
 
     /// Its path, or the name that the caller gave it. Not escaped.
@@ -180,11 +177,7 @@ fn write_excerpt(
 ) -> fmt::Result {
     let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let before = &text[start..span.start];
-    let cut = before
-        .char_indices()
-        .rev()
-        .nth(EXCERPT_CHARS_MAX / 2)
-        .map_or(0, |(at, _)| at);
+    let cut = before.char_indices().rev().nth(EXCERPT_CHARS_MAX / 2).map_or(0, |(at, _)| at);
     let rest = text[span.start..].lines().next().unwrap_or_default();
     let marked = &rest[..(span.end - span.start).min(rest.len())];
     let (marked, after) = (clip(marked), clip(&rest[marked.len()..]));
@@ -237,12 +230,7 @@ impl Reports {
 
     pub(super) fn push_fault(&mut self, at: &At, fault: Fault, other: Option<At>) {
         let at = at.clone();
-        self.add(Report {
-            at,
-            fault,
-            other,
-            is_syntax: false,
-        });
+        self.add(Report { at, fault, other, is_syntax: false });
     }
 
     /// Files could not be read: what is wrong so far stands for what is missing.
@@ -265,12 +253,7 @@ impl Reports {
 
     pub(super) fn push_syntax(&mut self, at: At, message: String, help: Option<String>) {
         self.is_partial = true;
-        self.add(Report {
-            at,
-            fault: Fault { message, help },
-            other: None,
-            is_syntax: true,
-        });
+        self.add(Report { at, fault: Fault { message, help }, other: None, is_syntax: true });
     }
 
     fn add(&mut self, report: Report) {
@@ -283,10 +266,7 @@ impl Reports {
 
     /// Resolves the places. What is on one line with a syntax error follows from it.
     pub(super) fn finish(self, sources: Vec<Source>) -> DocumentError {
-        let lines: Vec<_> = sources
-            .iter()
-            .map(|source| Lines::of(&source.text))
-            .collect();
+        let lines: Vec<_> = sources.iter().map(|source| Lines::of(&source.text)).collect();
         let place = |at: &At| locate(at, &lines, &sources);
         let mut found: Vec<_> = self
             .list
@@ -314,25 +294,13 @@ impl Reports {
             }
             let other = report.other.map(|other| {
                 let (source, _) = sort_key(&other);
-                format!(
-                    "; the other is {}",
-                    name_place(&sources[source], &place(&other))
-                )
+                format!("; the other is {}", name_place(&sources[source], &place(&other)))
             });
             let Fault { message, help } = report.fault;
             let help = help.map(|help| help + other.as_deref().unwrap_or_default());
-            diagnostics.push(Diagnostic {
-                source,
-                location,
-                message,
-                help,
-            });
+            diagnostics.push(Diagnostic { source, location, message, help });
         }
-        DocumentError {
-            diagnostics,
-            omitted: self.omitted,
-            sources,
-        }
+        DocumentError { diagnostics, omitted: self.omitted, sources }
     }
 }
 

@@ -40,25 +40,16 @@ impl Desired {
         let mut reports = Reports::default();
         let files = load::read_all(paths, &mut reports);
         if files.is_empty() {
-            reports.push(
-                &At::File(0),
-                "there is no file to read",
-                "name at least one",
-            );
+            reports.push(&At::File(0), "there is no file to read", "name at least one");
             return Err(reports.finish(vec![Source::new("document", "")]));
         }
         // A file that is missing may hold what another one refers to.
         reports.note_unread();
         let mut trees = Vec::new();
         for (index, (path, source)) in files.iter().enumerate() {
-            let is_json = path
-                .extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-            let parse = if is_json {
-                json::from_json
-            } else {
-                tree::from_toml
-            };
+            let is_json =
+                path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+            let parse = if is_json { json::from_json } else { tree::from_toml };
             if !reports.has_unread(index) {
                 trees.extend(parse(index, source.text(), &mut reports));
             }

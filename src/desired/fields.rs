@@ -2,8 +2,9 @@
 
 use super::diagnostic::Reports;
 use super::suggest;
+use super::text::quoted;
 use super::tree::{At, Entry, Node, Value};
-use super::values::{Fault, quoted};
+use super::values::Fault;
 use crate::model::text::LinkName;
 
 /// Keys that are designed and not built. A document that uses one is told so, not that the key
@@ -165,11 +166,7 @@ pub(super) fn valid_name(reports: &mut Reports, at: &At, text: &str) -> Option<L
         Ok(name) => Some(name),
         Err(error) => {
             let message = format!("{} cannot be a link: {error}", quoted(text));
-            reports.push(
-                at,
-                message,
-                "name a link as `ip link` shows it, such as `eth0`",
-            );
+            reports.push(at, message, "name a link as `ip link` shows it, such as `eth0`");
             None
         }
     }

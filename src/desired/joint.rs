@@ -8,7 +8,7 @@ use super::checks::{About, Problem};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
 use super::{ExtraAddresses, State};
-use crate::model::kind::ValueType;
+use crate::model::kind::{Kind, ValueType};
 use crate::model::text::LinkName;
 
 /// All declarations, those of links by name.
@@ -86,10 +86,8 @@ impl<'d> Joint<'d> {
                 continue;
             }
             if let Some(&first) = self.peer_of.get(&peer) {
-                let message = format!(
-                    "`{peer}` is the peer of `{}` already",
-                    self.links[first].name
-                );
+                let message =
+                    format!("`{peer}` is the peer of `{}` already", self.links[first].name);
                 let other = About::link(first, key_of(&self.links[first], ValueType::Peer));
                 let help = "give each pair two names of its own";
                 self.push_against(about, other, message, help);
@@ -119,11 +117,8 @@ impl<'d> Joint<'d> {
         let (one, two) = (&self.links[creator], &self.links[peer]);
         let is_absent = |link: &LinkDeclaration| link.state == Some(State::Absent);
         if is_absent(one) != is_absent(two) {
-            let (gone, there) = if is_absent(one) {
-                (one.name, two.name)
-            } else {
-                (two.name, one.name)
-            };
+            let (gone, there) =
+                if is_absent(one) { (one.name, two.name) } else { (two.name, one.name) };
             self.push_against(
                 About::link(creator, "state"),
                 About::link(peer, "state"),
@@ -139,10 +134,7 @@ impl<'d> Joint<'d> {
             if link.extra_addresses == Some(ExtraAddresses::Remove) && link.addresses.is_none() {
                 self.push(
                     About::link(index, "extra_addresses"),
-                    format!(
-                        "`{}` has extra addresses removed, but no `addresses`",
-                        link.name
-                    ),
+                    format!("`{}` has extra addresses removed, but no `addresses`", link.name),
                     "declare them; `addresses = []` removes all",
                 );
             }
@@ -212,11 +204,11 @@ impl<'d> Joint<'d> {
         let kind = own.or_else(|| creator.and_then(|link| link.settings));
         if let Some(kind) = kind.map(|settings| settings.kind) {
             if !kind.can_have_ports {
-                self.push(
-                    about,
-                    format!("`{master}` is a {}, which cannot have ports", kind.name),
-                    "name a bridge, or another link that takes ports",
-                );
+                let message = format!("`{master}` is a {}, which cannot have ports", kind.name);
+                let kinds = Kind::ALL.iter().filter(|kind| kind.can_have_ports);
+                let names: Vec<_> = kinds.map(|kind| kind.name).collect();
+                let help = format!("name a link of a kind that takes ports: {}", names.join(", "));
+                self.push(about, message, &help);
             }
         }
     }
@@ -230,10 +222,7 @@ impl<'d> Joint<'d> {
         if let Some(address) = addresses.find(|address| !address.is_ipv4()) {
             self.push(
                 About::link(index, "mtu"),
-                format!(
-                    "an MTU of {mtu} leaves no IPv6, but `{}` has {address}",
-                    link.name
-                ),
+                format!("an MTU of {mtu} leaves no IPv6, but `{}` has {address}", link.name),
                 "IPv6 needs 1280: raise the MTU, or take the IPv6 addresses out",
             );
         }
@@ -258,11 +247,7 @@ impl<'d> Joint<'d> {
                     format!("{} is already on `{name}`", prefix.address)
                 };
                 let key = "addresses";
-                let other = About::Link {
-                    index: first,
-                    key,
-                    item: first_item,
-                };
+                let other = About::Link { index: first, key, item: first_item };
                 let about = About::Link { index, key, item };
                 self.push_against(about, other, message, "keep one of the two");
             }
@@ -281,10 +266,7 @@ impl<'d> Joint<'d> {
             self.push_against(
                 about,
                 About::link(gone, "state"),
-                format!(
-                    "the route to {} needs `{dev}`, which is to be absent",
-                    route.to
-                ),
+                format!("the route to {} needs `{dev}`, which is to be absent", route.to),
                 "name another link, or let that one exist",
             );
         } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
@@ -311,11 +293,7 @@ impl<'d> Joint<'d> {
         }
         if let Some((holder, item)) = self.holders.get(&via).copied() {
             let key = "addresses";
-            let other = About::Link {
-                index: holder,
-                key,
-                item,
-            };
+            let other = About::Link { index: holder, key, item };
             let message = format!("{via} is an address of `{}` here", self.links[holder].name);
             let help = "give the address of the next router";
             self.push_against(about, other, message, help);
@@ -332,10 +310,7 @@ impl<'d> Joint<'d> {
                 seen.insert(identity, first);
                 self.push_against(
                     About::Route { index, key: "" },
-                    About::Route {
-                        index: first,
-                        key: "",
-                    },
+                    About::Route { index: first, key: "" },
                     format!(
                         "the route to {} with metric {} is declared twice in table {}",
                         route.to,

@@ -11,24 +11,15 @@ use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess,
 
 use super::diagnostic::Reports;
 use super::limits::JSON_VALUES_MAX;
+use super::text::quoted;
 use super::tree::{At, Entry, Node, Path, Step, Value};
-use super::values::quoted;
 
 /// The tree of a JSON text. A syntax error ends it: the parser does not recover.
 pub(super) fn from_json(source: usize, text: &str, reports: &mut Reports) -> Option<Node> {
-    let state = State {
-        source,
-        values: Cell::new(0),
-        duplicates: RefCell::default(),
-    };
+    let state = State { source, values: Cell::new(0), duplicates: RefCell::default() };
     let mut parser = serde_json::Deserializer::from_str(text);
-    let seed = Seed {
-        state: &state,
-        path: None,
-    };
-    let parsed = seed
-        .deserialize(&mut parser)
-        .and_then(|node| parser.end().map(|()| node));
+    let seed = Seed { state: &state, path: None };
+    let parsed = seed.deserialize(&mut parser).and_then(|node| parser.end().map(|()| node));
     for (at, key) in state.duplicates.into_inner() {
         let message = format!("{} is declared twice", quoted(&key));
         reports.push_syntax(at, message, Some("keep one of the two".to_owned()));
@@ -39,11 +30,7 @@ pub(super) fn from_json(source: usize, text: &str, reports: &mut Reports) -> Opt
             let at = offset_of(text, error.line(), error.column());
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
-            let at = At::Span {
-                source,
-                start: at,
-                end: at,
-            };
+            let at = At::Span { source, start: at, end: at };
             reports.push_syntax(at, message.to_owned(), None);
             None
         }
@@ -76,11 +63,9 @@ impl Seed<'_> {
         let source = self.state.source;
         match &self.path {
             None => At::File(source),
-            Some(path) => At::Path {
-                source,
-                order: self.state.values.get(),
-                path: Rc::clone(path),
-            },
+            Some(path) => {
+                At::Path { source, order: self.state.values.get(), path: Rc::clone(path) }
+            }
         }
     }
 
@@ -90,13 +75,7 @@ impl Seed<'_> {
     }
 
     fn below(&self, step: Step) -> Self {
-        Self {
-            state: self.state,
-            path: Some(Rc::new(Path {
-                parent: self.path.clone(),
-                step,
-            })),
-        }
+        Self { state: self.state, path: Some(Rc::new(Path { parent: self.path.clone(), step })) }
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) const DIAGNOSTICS_MAX: usize = 100;
 #[cfg(feature = "document")]
 pub(super) const EXCERPT_CHARS_MAX: usize = 100;
 
+#[cfg(feature = "document")]
 /// The most characters of a key or value that a message repeats.
 pub(super) const QUOTED_CHARS_MAX: usize = 60;
 

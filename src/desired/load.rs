@@ -25,10 +25,7 @@ pub(super) fn read_all(
             Ok(files) => files,
             Err(fault) => {
                 reports.push_fault(&At::File(sources.len()), fault, None);
-                sources.push((
-                    path.as_ref().to_owned(),
-                    source(path.as_ref(), String::new()),
-                ));
+                sources.push((path.as_ref().to_owned(), source(path.as_ref(), String::new())));
                 continue;
             }
         };
@@ -67,14 +64,9 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     let mut files = Vec::new();
     for entry in path.read_dir().map_err(|error| unreadable(&error))? {
         let file = entry.map_err(|error| unreadable(&error))?.path();
-        let is_hidden = file
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-            && !is_hidden
-        {
+        let is_hidden =
+            file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if file.extension().is_some_and(|extension| extension == "toml") && !is_hidden {
             files.push(file);
         }
         if files.len() > FILES_MAX {
@@ -122,19 +114,14 @@ fn check_metadata(metadata: &Metadata) -> Result<(), Fault> {
         _ if file_type.is_socket() => "a socket",
         _ => "a device",
     };
-    Err(Fault::new(
-        format!("this is {what}, not a file"),
-        "write the document to a file first",
-    ))
+    Err(Fault::new(format!("this is {what}, not a file"), "write the document to a file first"))
 }
 
 fn read_bounded(file: File, bytes_max: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     // No file is longer than a u64 counts.
     let limit = (bytes_max as u64).saturating_add(1);
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&error))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() > bytes_max {
         let mebibytes = DOCUMENT_BYTES_MAX >> 20;
         return Err(Fault::new(

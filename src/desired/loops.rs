@@ -77,18 +77,10 @@ fn edges(links: &[LinkDeclaration], by_name: &HashMap<LinkName, usize>) -> Vec<V
         let find = |name| by_name.get(&name).copied().filter(|&found| found != index);
         let lower = link.settings.and_then(|settings| settings.lower());
         if let Some(below) = lower.and_then(find) {
-            edges[index].push(Edge {
-                below,
-                said_by: index,
-                key: key_of(link, ValueType::Lower),
-            });
+            edges[index].push(Edge { below, said_by: index, key: key_of(link, ValueType::Lower) });
         }
         if let Some(master) = link.master.and_then(find) {
-            edges[master].push(Edge {
-                below: index,
-                said_by: index,
-                key: "master",
-            });
+            edges[master].push(Edge { below: index, said_by: index, key: "master" });
         }
     }
     edges
@@ -98,10 +90,8 @@ fn edges(links: &[LinkDeclaration], by_name: &HashMap<LinkName, usize>) -> Vec<V
 fn names(path: &[(usize, usize)], first: usize, links: &[LinkDeclaration]) -> Vec<String> {
     let circle = path.iter().map(|(at, _)| *at);
     let circle = circle.skip_while(|at| *at != first).chain([first]);
-    let mut names: Vec<_> = circle
-        .take(NAMES_MAX + 1)
-        .map(|at| links[at].name.to_string())
-        .collect();
+    let mut names: Vec<_> =
+        circle.take(NAMES_MAX + 1).map(|at| links[at].name.to_string()).collect();
     if names.len() > NAMES_MAX {
         names[NAMES_MAX] = "...".to_owned();
     }

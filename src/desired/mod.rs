@@ -139,8 +139,6 @@ impl Desired {
 
     /// The protocol number of our routes and addresses.
     pub fn protocol(&self) -> u8 {
-        self.owner
-            .as_ref()
-            .map_or(PROTOCOL_DEFAULT, |owner| owner.protocol)
+        self.owner.as_ref().map_or(PROTOCOL_DEFAULT, |owner| owner.protocol)
     }
 }

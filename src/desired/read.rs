@@ -12,6 +12,7 @@ use super::read_link;
 use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
+use crate::model::address::Prefix;
 use crate::model::route::{TABLE_MAIN, table_name};
 use crate::model::text::LinkName;
 
@@ -35,19 +36,13 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(at: At) -> Self {
-        Self {
-            at,
-            keys: Vec::new(),
-            items: Vec::new(),
-        }
+        Self { at, keys: Vec::new(), items: Vec::new() }
     }
 
     fn of(&self, key: &str, item: Option<usize>) -> &At {
         let item = item.filter(|_| key == "addresses");
         let named = self.keys.iter().find(|(name, _)| *name == key);
-        item.and_then(|item| self.items.get(item))
-            .or(named.map(|(_, at)| at))
-            .unwrap_or(&self.at)
+        item.and_then(|item| self.items.get(item)).or(named.map(|(_, at)| at)).unwrap_or(&self.at)
     }
 }
 
@@ -158,9 +153,7 @@ impl Reader<'_> {
         if let Some(first) = &self.owner_place {
             let message = "`owner` is declared twice";
             let fault = values::Fault::new(message, "a document has one owner");
-            return self
-                .reports
-                .push_fault(&entry.key_at, fault, Some(first.at.clone()));
+            return self.reports.push_fault(&entry.key_at, fault, Some(first.at.clone()));
         }
         let mut place = Place::new(entry.key_at.clone());
         let (mut name, mut group, mut protocol) = (None, None, None);
@@ -196,8 +189,7 @@ impl Reader<'_> {
         if !has_name {
             let message = "the owner has no `name`".to_owned();
             let help = "add one that no other document for this host has: `name = \"host\"`";
-            self.reports
-                .push_missing(&place.at, message, help.to_owned());
+            self.reports.push_missing(&place.at, message, help.to_owned());
         }
         self.owner = name.map(|name| {
             let derived = Owner::new(name);
@@ -257,11 +249,7 @@ fn read_prune(reports: &mut Reports, entry: &Entry) {
     if fields::boolean(reports, entry) == Some(true) {
         let message = "`prune = true` is not supported yet: links and routes that left the \
                        document would stay, unlike what it promises";
-        reports.push(
-            &entry.node.at,
-            message,
-            "write `prune = false`, or leave it out",
-        );
+        reports.push(&entry.node.at, message, "write `prune = false`, or leave it out");
     }
 }
 
@@ -284,14 +272,7 @@ fn read_route(
         let is_read = match *key {
             "to" => {
                 is_default = matches!(&entry.node.value, Value::Text(text) if text == "default");
-                to = if is_default {
-                    None
-                } else {
-                    fields::parsed(reports, entry, "198.51.100.0/24", |text| {
-                        let to = super::text::parse_prefix(text)?;
-                        values::check_destination(to).map(|()| to)
-                    })
-                };
+                to = if is_default { None } else { read_destination(reports, entry) };
                 is_default || to.is_some()
             }
             "via" => {
@@ -343,15 +324,16 @@ fn read_route(
     if sound.is_err() && !(reports.is_partial() && via.is_none()) {
         fields::checked(reports, place.of(key, None), sound);
     }
-    let route = RouteDeclaration {
-        to,
-        via,
-        dev,
-        metric,
-        table,
-        takeover,
-    };
+    let route = RouteDeclaration { to, via, dev, metric, table, takeover };
     Some((route, place))
+}
+
+/// A destination other than `default`.
+fn read_destination(reports: &mut Reports, entry: &Entry) -> Option<Prefix> {
+    fields::parsed(reports, entry, "198.51.100.0/24", |text| {
+        let to = super::text::parse_prefix(text)?;
+        values::check_destination(to).map(|()| to)
+    })
 }
 
 /// A routing table by its number or one of the kernel's names.

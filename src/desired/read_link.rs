@@ -7,33 +7,21 @@ use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::suggest;
+use super::text::quoted;
 use super::text::{parse_address, parse_mac, parse_prefix};
 use super::tree::{Entry, Value};
-use super::values::{self, quoted};
+use super::values;
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 
 /// The keys of every link; the name of each kind is one too.
-const KEYS: &[&str] = &[
-    "kind",
-    "state",
-    "mtu",
-    "mac",
-    "master",
-    "addresses",
-    "extra_addresses",
-];
+const KEYS: &[&str] = &["kind", "state", "mtu", "mac", "master", "addresses", "extra_addresses"];
 
-const STATES: &[(&str, State)] = &[
-    ("up", State::Up),
-    ("down", State::Down),
-    ("absent", State::Absent),
-];
+const STATES: &[(&str, State)] =
+    &[("up", State::Up), ("down", State::Down), ("absent", State::Absent)];
 
-const EXTRA: &[(&str, ExtraAddresses)] = &[
-    ("keep", ExtraAddresses::Keep),
-    ("remove", ExtraAddresses::Remove),
-];
+const EXTRA: &[(&str, ExtraAddresses)] =
+    &[("keep", ExtraAddresses::Keep), ("remove", ExtraAddresses::Remove)];
 
 /// What `entry` declares of the link `name`. A value that is wrong is reported and left out.
 pub(super) fn read(
@@ -41,10 +29,7 @@ pub(super) fn read(
     entry: &Entry,
     name: LinkName,
 ) -> Option<(LinkDeclaration, Place)> {
-    let example = format!(
-        "`[link.{}]`, with the link's keys below it",
-        quoted_bare(entry)
-    );
+    let example = format!("`[link.{}]`, with the link's keys below it", quoted_bare(entry));
     let entries = fields::table(reports, entry, &example)?;
     let mut link = LinkDeclaration::new(name);
     let mut place = Place::new(entry.key_at.clone());
@@ -114,14 +99,9 @@ fn hint(entries: &[Entry], key: &str) -> Option<String> {
         _ => Kind::by_name(entry.key.as_bytes()),
     });
     let holds = |kind: &&&'static Kind| kind.position(key).is_some();
-    let kind = own
-        .as_ref()
-        .filter(holds)
-        .or_else(|| Kind::ALL.iter().find(holds))?;
+    let kind = own.as_ref().filter(holds).or_else(|| Kind::ALL.iter().find(holds))?;
     let name = kind.name;
-    Some(format!(
-        "it belongs into the kind's table: `{name} = {{ {key} = ... }}`"
-    ))
+    Some(format!("it belongs into the kind's table: `{name} = {{ {key} = ... }}`"))
 }
 
 /// The kind, from `kind` and from the table with a kind's name, and its settings.
@@ -136,22 +116,15 @@ fn read_kind(
     let by_key = name.and_then(|name| Kind::by_name(name.as_bytes()));
     if let (Some(entry), Some(name), None) = (named, name, by_key) {
         let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name).collect();
-        let message = format!(
-            "{} is not a kind of link that can be declared",
-            quoted(name)
-        );
+        let message = format!("{} is not a kind of link that can be declared", quoted(name));
         let help = suggest::help(name, "the kinds are", &kinds);
         reports.push(&entry.node.at, message, help);
     }
-    let mut tables = entries
-        .iter()
-        .filter_map(|entry| Some((Kind::by_name(entry.key.as_bytes())?, entry)));
+    let mut tables =
+        entries.iter().filter_map(|entry| Some((Kind::by_name(entry.key.as_bytes())?, entry)));
     let first = tables.next();
     if let (Some((one, _)), Some((two, entry))) = (first, tables.next()) {
-        let message = format!(
-            "a link has one kind, not both `{}` and `{}`",
-            one.name, two.name
-        );
+        let message = format!("a link has one kind, not both `{}` and `{}`", one.name, two.name);
         reports.push(&entry.key_at, message, "keep the table of its kind");
     }
     if let (Some(by_key), Some((by_table, entry))) = (by_key, first) {

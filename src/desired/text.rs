@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::values::{Fault, quoted};
+use super::limits::QUOTED_CHARS_MAX;
+use super::values::Fault;
 use crate::model::address::Prefix;
-use crate::model::text::Mac;
+use crate::model::text::{Mac, write_escaped};
 
 /// An address with a prefix length. One without is ambiguous, so it is refused with both of
 /// the lengths that are probable.
@@ -13,11 +14,7 @@ pub(super) fn parse_prefix(text: &str) -> Result<Prefix, Fault> {
         let Ok(address) = text.parse::<IpAddr>() else {
             return Err(not_a_prefix(text));
         };
-        let (subnet, host) = if address.is_ipv4() {
-            (24, 32)
-        } else {
-            (64, 128)
-        };
+        let (subnet, host) = if address.is_ipv4() { (24, 32) } else { (64, 128) };
         return Err(Fault::new(
             format!("{address} has no prefix length"),
             format!(
@@ -63,10 +60,7 @@ pub(super) fn parse_address(text: &str) -> Result<IpAddr, Fault> {
     let bare = text.split_once('/').map(|(bare, _)| bare);
     Err(match bare.and_then(|bare| bare.parse::<IpAddr>().ok()) {
         Some(address) => Fault::new(
-            format!(
-                "{} has a prefix length, which has no place here",
-                quoted(text)
-            ),
+            format!("{} has a prefix length, which has no place here", quoted(text)),
             format!("write {address}"),
         ),
         None => Fault::new(
@@ -89,9 +83,17 @@ pub(super) fn parse_mac(text: &str) -> Result<Mac, Fault> {
 
 /// The destination that holds every address of the gateway's family.
 pub(super) fn default_of(gateway: IpAddr) -> Prefix {
-    let any = Prefix {
-        address: gateway,
-        len: 0,
-    };
+    let any = Prefix { address: gateway, len: 0 };
     any.network()
+}
+
+/// Text from outside in backquotes, cut and escaped for a message.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("`");
+    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
+    let shown = cut.map_or(text, |(at, _)| &text[..at]);
+    // Writing to a `String` cannot fail.
+    let _ = write_escaped(&mut out, shown.as_bytes());
+    out.push_str(if cut.is_some() { "...`" } else { "`" });
+    out
 }

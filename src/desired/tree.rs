@@ -12,7 +12,7 @@ use toml_parser::lexer::TokenKind;
 
 use super::diagnostic::Reports;
 use super::limits::{NESTING_MAX, RECOVERY_BYTES_MAX, TOKENS_MAX};
-use super::values::quoted;
+use super::text::quoted;
 
 /// A value and where it is written.
 #[derive(Debug)]
@@ -50,11 +50,7 @@ pub(super) enum At {
     /// A whole file, by index.
     File(usize),
     /// Bytes of a file.
-    Span {
-        source: usize,
-        start: usize,
-        end: usize,
-    },
+    Span { source: usize, start: usize, end: usize },
     /// A value of a JSON file, whose parser tells no places.
     Path {
         source: usize,
@@ -97,10 +93,7 @@ impl Value {
 impl Path {
     /// `link.br0.addresses[1]`.
     pub(super) fn text(&self) -> String {
-        let mut text = self
-            .parent
-            .as_ref()
-            .map_or_else(String::new, |parent| parent.text());
+        let mut text = self.parent.as_ref().map_or_else(String::new, |parent| parent.text());
         match &self.step {
             Step::Key(key) => {
                 let shown = quoted(key);
@@ -127,11 +120,7 @@ impl Path {
 /// The tree of a TOML text, as far as it can be had.
 pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Option<Node> {
     if let Err((span, message, help)) = check_bounds(text) {
-        let at = At::Span {
-            source,
-            start: span.start,
-            end: span.end,
-        };
+        let at = At::Span { source, start: span.start, end: span.end };
         reports.push_syntax(at, message, Some(help));
         return None;
     }
@@ -145,11 +134,7 @@ pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Opt
     };
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
-        let at = At::Span {
-            source,
-            start: span.start,
-            end: span.end,
-        };
+        let at = At::Span { source, start: span.start, end: span.end };
         let named = text.get(span).unwrap_or_default().trim_matches('"');
         let (message, help) = match error.message() {
             "duplicate key" => (
@@ -160,10 +145,7 @@ pub(super) fn from_toml(source: usize, text: &str, reports: &mut Reports) -> Opt
         };
         reports.push_syntax(at, message, help);
     }
-    Some(Node {
-        at: At::File(source),
-        value: Value::Table(entries(source, table.into_inner())),
-    })
+    Some(Node { at: At::File(source), value: Value::Table(entries(source, table.into_inner())) })
 }
 
 type BoundError = (std::ops::Range<usize>, String, String);
@@ -207,11 +189,7 @@ fn entries(source: usize, table: DeTable<'_>) -> Vec<Entry> {
         let span = key.span();
         Entry {
             key: key.into_inner().into_owned(),
-            key_at: At::Span {
-                source,
-                start: span.start,
-                end: span.end,
-            },
+            key_at: At::Span { source, start: span.start, end: span.end },
             node: node(source, value),
         }
     });
@@ -233,12 +211,5 @@ fn node(source: usize, value: Spanned<DeValue<'_>>) -> Node {
         }
         DeValue::Table(table) => Value::Table(entries(source, table)),
     };
-    Node {
-        at: At::Span {
-            source,
-            start: span.start,
-            end: span.end,
-        },
-        value,
-    }
+    Node { at: At::Span { source, start: span.start, end: span.end }, value }
 }

@@ -5,11 +5,11 @@
 use std::net::IpAddr;
 
 use super::Owner;
-use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, QUOTED_CHARS_MAX};
+use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
-use crate::model::text::{LinkName, Mac, write_escaped};
+use crate::model::text::{LinkName, Mac};
 
 /// Why a value cannot be: what is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,30 +20,16 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: Some(help.into()),
-        }
+        Self { message: message.into(), help: Some(help.into()) }
     }
-}
-
-/// Text from outside in backquotes, cut and escaped for a message.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("`");
-    let cut = text.char_indices().nth(QUOTED_CHARS_MAX);
-    let shown = cut.map_or(text, |(at, _)| &text[..at]);
-    // Writing to a `String` cannot fail.
-    let _ = write_escaped(&mut out, shown.as_bytes());
-    out.push_str(if cut.is_some() { "...`" } else { "`" });
-    out
 }
 
 /// The group of an owner without one: FNV-1a of the name (32 bits) in the range 0x52000000 to
 /// 0x52fffffe, and even, so that neither it nor the doomed `group + 1` is one that people pick.
 pub(super) fn group_of(owner: &str) -> u32 {
-    let hash = owner.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = owner
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     0x5200_0000 | (hash & 0x00ff_fffe)
 }
 
@@ -96,9 +82,7 @@ pub(super) fn check_owner(owner: &Owner) -> Vec<(&'static str, Fault)> {
         ("protocol", check_protocol(owner.protocol)),
     ];
     let faults = checked.into_iter();
-    faults
-        .filter_map(|(key, checked)| Some((key, checked.err()?)))
-        .collect()
+    faults.filter_map(|(key, checked)| Some((key, checked.err()?))).collect()
 }
 
 pub(super) fn check_name(name: LinkName) -> Result<(), Fault> {
@@ -190,11 +174,7 @@ pub(super) fn check_via(
         };
     };
     if via.is_ipv4() != to.is_ipv4() {
-        let (own, other) = if to.is_ipv4() {
-            ("IPv4", "IPv6")
-        } else {
-            ("IPv6", "IPv4")
-        };
+        let (own, other) = if to.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
         return Err(Fault::new(
             format!("the gateway {via} is of {other}, but {to} is of {own}"),
             format!("give an {own} gateway; one of the other family is not supported yet"),

@@ -34,11 +34,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            keeps_events: true,
-            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-            pollable: false,
-        }
+        Self { keeps_events: true, receive_buffer_bytes: RECEIVE_BUFFER_BYTES, pollable: false }
     }
 }
 
@@ -55,6 +51,21 @@ pub enum EngineError {
         /// The error number of the last attempt.
         errno: i32,
     },
+}
+
+/// A time by which to be done, for those who may not ask the clock.
+#[derive(Debug)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self(Instant::now() + timeout)
+    }
+
+    /// The time that is left; zero when it has passed.
+    pub(crate) fn left(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
 }
 
 /// What a turn brought.
@@ -136,10 +147,7 @@ impl Engine {
         let receive_buffer_bytes = ring.receive_buffer_bytes(events);
         Ok(Self {
             host: Host::new(Instant::now(), options.keeps_events, receive_buffer_bytes),
-            canceller: Canceller {
-                waker,
-                is_cancelled: Arc::default(),
-            },
+            canceller: Canceller { waker, is_cancelled: Arc::default() },
             ring,
             events,
             requests,
@@ -204,9 +212,7 @@ impl Engine {
         let reaped = self.reap(now)?;
         self.note_drain(now, was_draining, &reaped);
         if let Some(failed) = self.host.poll_failure() {
-            return Err(EngineError::Dump {
-                errno: failed.errno,
-            });
+            return Err(EngineError::Dump { errno: failed.errno });
         }
         if reaped.cancelled {
             self.is_cancelling = false;
@@ -215,17 +221,8 @@ impl Engine {
         }
         let is_late = deadline.is_some_and(|deadline| deadline <= now);
         Ok(match reaped {
-            Reaped {
-                datagrams: 0,
-                sends: 0,
-                woken: true,
-                ..
-            } => Turn::Woken,
-            Reaped {
-                datagrams: 0,
-                sends: 0,
-                ..
-            } if is_late => Turn::Deadline,
+            Reaped { datagrams: 0, sends: 0, woken: true, .. } => Turn::Woken,
+            Reaped { datagrams: 0, sends: 0, .. } if is_late => Turn::Deadline,
             _ => Turn::Worked,
         })
     }
@@ -254,20 +251,14 @@ impl Engine {
         if is_draining || self.host.has_reports() {
             return Wait::None;
         }
-        let until = [deadline, self.host.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min();
+        let until = [deadline, self.host.poll_timeout()].into_iter().flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
         if timeout == Some(Duration::ZERO) {
             return Wait::None;
         }
         // Nothing else ends a collecting wait, so none while an answer is awaited.
         let collects = self.burst >= COLLECT_AFTER_EVENTS && !self.host.is_busy();
-        Wait::One {
-            timeout,
-            collect: collects.then_some(COLLECT_WINDOW),
-        }
+        Wait::One { timeout, collect: collects.then_some(COLLECT_WINDOW) }
     }
 
     fn reap(&mut self, now: Instant) -> Result<Reaped, EngineError> {
@@ -275,11 +266,8 @@ impl Engine {
         let (host, events, spare) = (&mut self.host, self.events, &mut self.spare);
         self.ring.reap(|completion| match completion {
             Completion::Received(received) => {
-                let source = if received.socket == events {
-                    Source::Events
-                } else {
-                    Source::Replies
-                };
+                let source =
+                    if received.socket == events { Source::Events } else { Source::Replies };
                 reaped.datagrams += 1;
                 reaped.events += usize::from(source == Source::Events);
                 let (sender, truncated) = (received.sender, received.truncated);

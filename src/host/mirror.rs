@@ -10,17 +10,9 @@ use std::collections::BTreeSet;
 use crate::model::address::{Address, AddressKey};
 use crate::model::consequences::{Taken, Trigger, taken_in_silence};
 use crate::model::link::Link;
-use crate::model::network::Network;
+use crate::model::network::{Network, Table};
 use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{Route, RouteKey};
-
-/// The tables, in the order in which they are dumped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Table {
-    Links,
-    Addresses,
-    Routes,
-}
 
 /// What tells an object from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,12 +67,7 @@ impl Mirror {
         self.touch(Key::Link(index));
         self.take_along(Trigger::LinkGone(index), tell);
         if let Some(link) = self.network.remove_link(index) {
-            self.tell(
-                Cause::Notification,
-                sender,
-                What::Deleted(Object::Link(link)),
-                tell,
-            );
+            self.tell(Cause::Notification, sender, What::Deleted(Object::Link(link)), tell);
         }
     }
 
@@ -97,12 +84,7 @@ impl Mirror {
             return self.store_address(address, Cause::Notification, sender, tell);
         }
         if let Some(gone) = self.network.remove_address(address.key) {
-            self.tell(
-                Cause::Notification,
-                sender,
-                What::Deleted(Object::Address(gone)),
-                tell,
-            );
+            self.tell(Cause::Notification, sender, What::Deleted(Object::Address(gone)), tell);
         }
         self.take_along(Trigger::AddressGone(address.key), tell);
     }
@@ -118,63 +100,34 @@ impl Mirror {
         self.touch(Key::Route(route.key));
         if deleted {
             if let Some(gone) = self.network.remove_route(route.key) {
-                self.tell(
-                    Cause::Notification,
-                    sender,
-                    What::Deleted(Object::Route(gone)),
-                    tell,
-                );
+                self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
             }
             return;
         }
-        let displaced = if route.replaced {
-            self.displaced_by(&route)
-        } else {
-            Vec::new()
-        };
+        let displaced = if route.replaced { self.displaced_by(&route) } else { Vec::new() };
         // The mark of a replacement is kept only where something else was pushed out.
         let replaced = !displaced.is_empty();
         for key in displaced {
             self.touch(Key::Route(key));
             if let Some(gone) = self.network.remove_route(key) {
-                self.tell(
-                    Cause::Notification,
-                    sender,
-                    What::Deleted(Object::Route(gone)),
-                    tell,
-                );
+                self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
             }
         }
-        self.store_route(
-            Route { replaced, ..route },
-            Cause::Notification,
-            sender,
-            tell,
-        );
+        self.store_route(Route { replaced, ..route }, Cause::Notification, sender, tell);
     }
 
     /// The routes that a replacement took the place of: on IPv4 the first of the slot, on IPv6
     /// all next hops with a gateway, or the first without (`fib6_add_rt2node`).
     fn displaced_by(&mut self, route: &Route) -> Vec<RouteKey> {
-        let others = self
-            .network
-            .routes_in(route.key.slot)
-            .filter(|old| old.key != route.key);
+        let others = self.network.routes_in(route.key.slot).filter(|old| old.key != route.key);
         let others: Vec<_> = others.map(|old| old.key).collect();
         let is_known = self.network.route(route.key).is_some();
         if route.is_ipv4() {
             self.is_ambiguous |= others.len() + usize::from(is_known) > 1;
-            return if is_known {
-                Vec::new()
-            } else {
-                others.into_iter().take(1).collect()
-            };
+            return if is_known { Vec::new() } else { others.into_iter().take(1).collect() };
         }
         let has_gateway = route.key.via.is_some();
-        let alike = others
-            .iter()
-            .copied()
-            .filter(|old| old.via.is_some() == has_gateway);
+        let alike = others.iter().copied().filter(|old| old.via.is_some() == has_gateway);
         let alike: Vec<_> = alike.collect();
         self.is_ambiguous |= others.len() > 1 || (is_known && !others.is_empty());
         match alike.len() {
@@ -196,34 +149,20 @@ impl Mirror {
         let network = &self.network;
         let unseen = match table {
             Table::Links => network.links().map(|link| Key::Link(link.index)).collect(),
-            Table::Addresses => network
-                .addresses()
-                .map(|own| Key::Address(own.key))
-                .collect(),
-            Table::Routes => network
-                .routes()
-                .map(|route| Key::Route(route.key))
-                .collect(),
+            Table::Addresses => network.addresses().map(|own| Key::Address(own.key)).collect(),
+            Table::Routes => network.routes().map(|route| Key::Route(route.key)).collect(),
         };
-        self.sweep = Some(Sweep {
-            table,
-            unseen,
-            touched: BTreeSet::new(),
-        });
+        self.sweep = Some(Sweep { table, unseen, touched: BTreeSet::new() });
     }
 
     /// Whether any notification told of the table since its dump began.
     pub(crate) fn dump_was_disturbed(&self) -> bool {
-        self.sweep
-            .as_ref()
-            .is_some_and(|sweep| !sweep.touched.is_empty())
+        self.sweep.as_ref().is_some_and(|sweep| !sweep.touched.is_empty())
     }
 
     /// Whether the dump showed less than was known.
     pub(crate) fn dump_lacks_something(&self) -> bool {
-        self.sweep
-            .as_ref()
-            .is_some_and(|sweep| !sweep.unseen.is_empty())
+        self.sweep.as_ref().is_some_and(|sweep| !sweep.unseen.is_empty())
     }
 
     /// The same dump is about to be asked for once more; what it has shown stays seen.
@@ -369,11 +308,6 @@ impl Mirror {
 
     fn tell(&mut self, cause: Cause, sender: u32, what: What, tell: &mut impl FnMut(Event)) {
         self.sequence += 1;
-        tell(Event {
-            seq: self.sequence,
-            cause,
-            sender,
-            what,
-        });
+        tell(Event { seq: self.sequence, cause, sender, what });
     }
 }

@@ -4,6 +4,8 @@
 //! drives it with a ring, the tests with a kernel of their own.
 
 mod mirror;
+#[cfg(test)]
+mod sim;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,9 +13,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use self::mirror::Mirror;
-pub(crate) use self::mirror::Table;
 use crate::desired::Desired;
-use crate::model::network::Network;
+use crate::model::network::{Network, Table};
 use crate::model::object::Event;
 use crate::plan::Step;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};
@@ -73,7 +74,8 @@ pub(crate) struct Host {
     synced: bool,
     keeps_events: bool,
     events: Vec<Event>,
-    fresh: Vec<Event>,
+    /// How many of them the reconciler has heard.
+    heard: usize,
     reports: VecDeque<Report>,
     counters: Counters,
     /// What the event socket really holds; batches are cut to it.
@@ -98,7 +100,7 @@ impl Host {
             synced: false,
             keeps_events,
             events: Vec::new(),
-            fresh: Vec::new(),
+            heard: 0,
             reports: VecDeque::new(),
             counters: Counters::default(),
             receive_buffer_bytes,
@@ -174,8 +176,7 @@ impl Host {
         self.counters.dropped += dropped;
         self.synced = false;
         self.dumps.handle_lost();
-        self.mirror
-            .lost(dropped, &mut |event| self.fresh.push(event));
+        self.mirror.lost(dropped, &mut |event| self.events.push(event));
         if self.reconcile.is_some() {
             self.reports.push_back(Report::Resync { dropped });
         }
@@ -240,15 +241,11 @@ impl Host {
         let resolve = |name| network.index_of(name);
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = step.change;
-            if !self
-                .requests
-                .has_room(&change, buffer, self.receive_buffer_bytes)
-            {
+            if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
                 reconcile.unsend();
                 break;
             }
-            self.requests
-                .push(&change, &mut self.sequence, &resolve, buffer);
+            self.requests.push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }
         let is_to_be_sent = self.requests.seal(now, buffer);
@@ -267,14 +264,7 @@ impl Host {
             .as_ref()
             .filter(|_| self.can_send())
             .and_then(|reconcile| reconcile.poll_timeout());
-        [
-            self.dumps.poll_timeout(),
-            self.requests.poll_timeout(),
-            retry,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry].into_iter().flatten().min()
     }
 
     fn can_send(&self) -> bool {
@@ -283,11 +273,7 @@ impl Host {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self
-            .requests
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
             self.synced = false;
@@ -333,9 +319,15 @@ impl Host {
         self.mirror.network()
     }
 
-    /// Moves the events since the last call to the end of `batch`.
+    /// Moves the events since the last call to the end of `batch`. They are large: an empty
+    /// batch is exchanged, not copied.
     pub(crate) fn poll_events(&mut self, batch: &mut Vec<Event>) {
-        batch.append(&mut self.events);
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut self.events);
+        } else {
+            batch.append(&mut self.events);
+        }
+        self.heard = 0;
     }
 
     /// What the reconciler tells, oldest first.
@@ -360,21 +352,13 @@ impl Host {
 
     fn handle_notification(&mut self, now: Instant, message: &Message<'_>) {
         let sender = message.port;
-        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let (mirror, events) = (&mut self.mirror, &mut self.events);
         let (mut moved, mut lost) = (None, false);
         let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| fresh.push(event);
+            let mut tell = |event| events.push(event);
             match decoded {
-                Decoded::Link {
-                    link,
-                    deleted: false,
-                    ..
-                } => mirror.link(link, sender, &mut tell),
-                Decoded::Link {
-                    link,
-                    moved: is_moved,
-                    ..
-                } => {
+                Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
+                Decoded::Link { link, moved: is_moved, .. } => {
                     moved = is_moved.then_some(link.index);
                     mirror.link_gone(link.index, sender, &mut tell);
                 }
@@ -403,15 +387,14 @@ impl Host {
     fn handle_reply(&mut self, now: Instant, message: &Message<'_>) {
         let is_dump = self.dumps.is_mine(message.sequence);
         if is_dump {
-            self.dumps
-                .handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
+            self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
-        let (mirror, fresh) = (&mut self.mirror, &mut self.fresh);
+        let (mirror, events) = (&mut self.mirror, &mut self.events);
         let mut end = None;
         let mut closed = None;
         let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| fresh.push(event);
+            let mut tell = |event| events.push(event);
             match decoded {
                 Decoded::Ack(ack) if is_dump => end = Some(ack.errno),
                 Decoded::Ack(ack) => closed = self.requests.handle_ack(&ack),
@@ -445,9 +428,9 @@ impl Host {
         match step {
             DumpStep::Again | DumpStep::Restart => {}
             DumpStep::Failed(errno) => self.failed = Some(DumpFailed { errno }),
-            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.fresh.push(event)),
+            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.events.push(event)),
             DumpStep::Finished => {
-                self.mirror.dump_ends(&mut |event| self.fresh.push(event));
+                self.mirror.dump_ends(&mut |event| self.events.push(event));
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {
@@ -468,18 +451,18 @@ impl Host {
         self.collect_reports();
     }
 
-    /// Hands the fresh events to the reconciler, and keeps them where someone reads them.
+    /// Lets the reconciler hear the events since the last time, and keeps them where someone
+    /// else reads them.
     fn tell(&mut self, now: Instant) {
         if let Some(reconcile) = &mut self.reconcile {
-            for event in &self.fresh {
+            for event in &self.events[self.heard..] {
                 reconcile.handle_event(now, event, self.mirror.network());
             }
         }
-        if self.keeps_events {
-            self.events.append(&mut self.fresh);
-        } else {
-            self.fresh.clear();
+        if !self.keeps_events {
+            self.events.clear();
         }
+        self.heard = self.events.len();
     }
 
     fn collect_reports(&mut self) {

@@ -79,10 +79,7 @@ impl Prefix {
                 IpAddr::V6((address.to_bits() & mask).into())
             }
         };
-        Self {
-            address,
-            len: self.len,
-        }
+        Self { address, len: self.len }
     }
 }
 
@@ -135,10 +132,7 @@ impl Address {
             (self.flags != before.flags, "flags"),
             (self.protocol != before.protocol, "protocol"),
         ];
-        differs
-            .into_iter()
-            .filter(|(differs, _)| *differs)
-            .for_each(|(_, key)| name(key));
+        differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }
 }
 
@@ -159,10 +153,7 @@ mod tests {
     use super::*;
 
     fn prefix(address: &str, len: u8) -> Prefix {
-        Prefix {
-            address: address.parse().unwrap(),
-            len,
-        }
+        Prefix { address: address.parse().unwrap(), len }
     }
 
     #[test]
@@ -172,10 +163,7 @@ mod tests {
         assert!(prefix("0.0.0.0", 0).contains("203.0.113.9".parse().unwrap()));
         assert!(!prefix("0.0.0.0", 0).contains("2001:db8::1".parse().unwrap()));
         assert!(prefix("::", 0).contains("2001:db8::1".parse().unwrap()));
-        assert_eq!(
-            prefix("2001:db8::1", 64).network(),
-            prefix("2001:db8::", 64)
-        );
+        assert_eq!(prefix("2001:db8::1", 64).network(), prefix("2001:db8::", 64));
         assert_eq!(prefix("192.0.2.1", 0).network(), prefix("0.0.0.0", 0));
     }
 }

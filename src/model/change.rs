@@ -168,21 +168,8 @@ impl Change {
 impl RouteChange {
     /// How plans and reports name it.
     pub fn object(&self) -> ObjectId {
-        let Self {
-            to,
-            via,
-            dev,
-            metric,
-            table,
-            protocol: _,
-        } = *self;
-        ObjectId::Route {
-            to,
-            via,
-            dev,
-            metric,
-            table,
-        }
+        let Self { to, via, dev, metric, table, protocol: _ } = *self;
+        ObjectId::Route { to, via, dev, metric, table }
     }
 }
 

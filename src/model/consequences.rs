@@ -39,11 +39,7 @@ pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
         }),
         Trigger::LinkGone(index) => {
             let mut taken = routes(network, index, |_| true);
-            taken.extend(
-                network
-                    .addresses_of(index)
-                    .map(|address| Taken::Address(address.key)),
-            );
+            taken.extend(network.addresses_of(index).map(|address| Taken::Address(address.key)));
             taken
         }
         Trigger::AddressGone(gone) if is_last_ipv4(network, gone) => {
@@ -60,9 +56,7 @@ pub fn taken_along(network: &Network, trigger: Trigger) -> Vec<Taken> {
         Trigger::LinkGone(_) => {}
         Trigger::LinkDown(index) => {
             taken.extend(routes(network, index, |route| !route.is_ipv4()));
-            let of_ipv6 = network
-                .addresses_of(index)
-                .filter(|own| !own.key.prefix.is_ipv4());
+            let of_ipv6 = network.addresses_of(index).filter(|own| !own.key.prefix.is_ipv4());
             taken.extend(of_ipv6.map(|address| Taken::Address(address.key)));
         }
         Trigger::AddressGone(gone) => {
@@ -102,61 +96,27 @@ mod tests {
     use crate::model::text::LinkName;
 
     fn prefix(text: &str, len: u8) -> Prefix {
-        Prefix {
-            address: text.parse().unwrap(),
-            len,
-        }
+        Prefix { address: text.parse().unwrap(), len }
     }
 
     fn address(index: u32, text: &str, len: u8) -> Address {
-        let key = AddressKey {
-            index,
-            prefix: prefix(text, len),
-            peer: None,
-        };
-        Address {
-            key,
-            scope: 0,
-            flags: 0x80,
-            protocol: 0,
-        }
+        let key = AddressKey { index, prefix: prefix(text, len), peer: None };
+        Address { key, scope: 0, flags: 0x80, protocol: 0 }
     }
 
     fn route(table: u32, to: &str, len: u8, dev: u32, route_type: u8) -> Route {
-        let slot = RouteSlot {
-            table,
-            to: prefix(to, len),
-            tos: 0,
-            metric: 0,
-        };
-        let key = RouteKey {
-            slot,
-            via: None,
-            dev,
-            route_type,
-        };
+        let slot = RouteSlot { table, to: prefix(to, len), tos: 0, metric: 0 };
+        let key = RouteKey { slot, via: None, dev, route_type };
         let (protocol, scope, flags, source, nexthop_id) = (3, 0, 0, None, 0);
         let (hops, replaced) = (Box::default(), false);
-        Route {
-            key,
-            protocol,
-            scope,
-            flags,
-            source,
-            nexthop_id,
-            hops,
-            replaced,
-        }
+        Route { key, protocol, scope, flags, source, nexthop_id, hops, replaced }
     }
 
     fn network() -> Network {
         let mut network = Network::default();
         for (index, name) in [(1, "v0"), (2, "p0")] {
             let name = LinkName::truncated(name.as_bytes());
-            network.put_link(Link {
-                flags: IFF_UP,
-                ..Link::new(index, name)
-            });
+            network.put_link(Link { flags: IFF_UP, ..Link::new(index, name) });
         }
         network.put_address(address(1, "10.0.0.1", 24));
         network.put_address(address(1, "2001:db8::1", 64));
@@ -165,16 +125,9 @@ mod tests {
         network.put_route(route(TABLE_LOCAL, "10.0.0.1", 32, 1, RTN_LOCAL));
         network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
         network.put_route(route(TABLE_MAIN, "30.0.0.0", 24, 2, RTN_UNICAST));
-        let hop = |dev| Hop {
-            via: None,
-            dev,
-            weight: 1,
-        };
+        let hop = |dev| Hop { via: None, dev, weight: 1 };
         let hops = Box::from([hop(1), hop(2)]);
-        network.put_route(Route {
-            hops,
-            ..route(TABLE_MAIN, "40.0.0.0", 24, 1, RTN_UNICAST)
-        });
+        network.put_route(Route { hops, ..route(TABLE_MAIN, "40.0.0.0", 24, 1, RTN_UNICAST) });
         network
     }
 
@@ -193,12 +146,7 @@ mod tests {
         let taken = taken_in_silence(&network(), Trigger::LinkDown(1));
         assert_eq!(destinations(&taken), ["10.0.0.0/24", "20.0.0.0/24"]);
         let along = taken_along(&network(), Trigger::LinkDown(1));
-        let all = [
-            "10.0.0.0/24",
-            "20.0.0.0/24",
-            "2001:db8::/64",
-            "address 2001:db8::1/64",
-        ];
+        let all = ["10.0.0.0/24", "20.0.0.0/24", "2001:db8::/64", "address 2001:db8::1/64"];
         assert_eq!(destinations(&along), all);
     }
 
@@ -207,10 +155,7 @@ mod tests {
         let mut network = network();
         let gone = address(1, "10.0.0.1", 24).key;
         let taken = taken_in_silence(&network, Trigger::AddressGone(gone));
-        assert_eq!(
-            destinations(&taken),
-            ["10.0.0.0/24", "10.0.0.1/32", "20.0.0.0/24"]
-        );
+        assert_eq!(destinations(&taken), ["10.0.0.0/24", "10.0.0.1/32", "20.0.0.0/24"]);
         network.put_address(address(1, "10.1.0.1", 24));
         assert!(taken_in_silence(&network, Trigger::AddressGone(gone)).is_empty());
     }

@@ -35,15 +35,8 @@ pub const FLAG_NAMES: &[(u32, &str)] = &[
 ];
 
 /// The names of the operational states (RFC 2863), by IF_OPER_* number.
-pub const OPER_NAMES: [&str; 7] = [
-    "UNKNOWN",
-    "NOTPRESENT",
-    "DOWN",
-    "LOWERLAYERDOWN",
-    "TESTING",
-    "DORMANT",
-    "UP",
-];
+pub const OPER_NAMES: [&str; 7] =
+    ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
 
 /// One link.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,17 +106,11 @@ impl Link {
             (self.mtu != before.mtu, "mtu"),
             (self.mac != before.mac, "mac"),
             (self.master != before.master, "master"),
-            (
-                self.lower != before.lower || self.lower_netns != before.lower_netns,
-                "lower",
-            ),
+            (self.lower != before.lower || self.lower_netns != before.lower_netns, "lower"),
             (self.flags != before.flags, "flags"),
             (self.group != before.group, "group"),
             (self.settings != before.settings, "settings"),
         ];
-        differs
-            .into_iter()
-            .filter(|(differs, _)| *differs)
-            .for_each(|(_, key)| name(key));
+        differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }
 }

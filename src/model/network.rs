@@ -11,6 +11,17 @@ use super::object::ObjectId;
 use super::route::{Route, RouteKey, RouteSlot};
 use super::text::LinkName;
 
+/// One of the tables, in the order in which they are read: what stands on others comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// All links.
+    Links,
+    /// The addresses of both families.
+    Addresses,
+    /// The routes of both families and every routing table.
+    Routes,
+}
+
 /// The network state of one namespace.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
@@ -64,15 +75,8 @@ impl Network {
 
     /// The addresses of one link.
     pub fn addresses_of(&self, index: u32) -> impl Iterator<Item = &Address> {
-        let least = Prefix {
-            address: std::net::Ipv4Addr::UNSPECIFIED.into(),
-            len: 0,
-        };
-        let first = AddressKey {
-            index,
-            prefix: least,
-            peer: None,
-        };
+        let least = Prefix { address: std::net::Ipv4Addr::UNSPECIFIED.into(), len: 0 };
+        let first = AddressKey { index, prefix: least, peer: None };
         self.addresses
             .range(first..)
             .map(|(_, address)| address)
@@ -87,12 +91,7 @@ impl Network {
     /// The routes that hold one slot: at most one on IPv4 unless someone appended to it, the
     /// next hops on IPv6.
     pub fn routes_in(&self, slot: RouteSlot) -> impl Iterator<Item = &Route> {
-        let first = RouteKey {
-            slot,
-            via: None,
-            dev: 0,
-            route_type: 0,
-        };
+        let first = RouteKey { slot, via: None, dev: 0, route_type: 0 };
         self.routes
             .range(first..)
             .map(|(_, route)| route)
@@ -103,19 +102,11 @@ impl Network {
     pub fn routes_through(&self, index: u32) -> impl Iterator<Item = &Route> {
         let slot = RouteSlot {
             table: 0,
-            to: Prefix {
-                address: std::net::Ipv4Addr::UNSPECIFIED.into(),
-                len: 0,
-            },
+            to: Prefix { address: std::net::Ipv4Addr::UNSPECIFIED.into(), len: 0 },
             tos: 0,
             metric: 0,
         };
-        let first = RouteKey {
-            slot,
-            via: None,
-            dev: 0,
-            route_type: 0,
-        };
+        let first = RouteKey { slot, via: None, dev: 0, route_type: 0 };
         self.routes_by_dev
             .range((index, first)..)
             .take_while(move |(dev, _)| *dev == index)
@@ -124,28 +115,14 @@ impl Network {
 
     /// How plans and reports name an address.
     pub fn id_of_address(&self, key: AddressKey) -> ObjectId {
-        ObjectId::Address {
-            link: self.name_of(key.index).unwrap_or_default(),
-            prefix: key.prefix,
-        }
+        ObjectId::Address { link: self.name_of(key.index).unwrap_or_default(), prefix: key.prefix }
     }
 
     /// How plans and reports name a route.
     pub fn id_of_route(&self, key: RouteKey) -> ObjectId {
         let RouteKey { slot, via, dev, .. } = key;
-        let RouteSlot {
-            table,
-            to,
-            tos: _,
-            metric,
-        } = slot;
-        ObjectId::Route {
-            to,
-            via,
-            dev: self.name_of(dev),
-            metric,
-            table,
-        }
+        let RouteSlot { table, to, tos: _, metric } = slot;
+        ObjectId::Route { to, via, dev: self.name_of(dev), metric, table }
     }
 
     /// Stores a link; returns what stood in its place.

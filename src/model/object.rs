@@ -116,13 +116,7 @@ impl fmt::Display for ObjectId {
         match self {
             Self::Link(name) => write!(f, "link {name}"),
             Self::Address { link, prefix } => write!(f, "address {prefix} dev {link}"),
-            Self::Route {
-                to,
-                via,
-                dev,
-                metric,
-                table,
-            } => {
+            Self::Route { to, via, dev, metric, table } => {
                 match to.len {
                     0 if to.is_ipv4() => f.write_str("route default")?,
                     _ => write!(f, "route {to}")?,

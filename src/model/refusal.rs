@@ -1,4 +1,4 @@
-//! The kernel's refusal of a request, with everything that it said.
+//! What comes of a request: the kernel's ack, or its refusal with everything that it said.
 
 use std::fmt;
 
@@ -27,13 +27,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            op,
-            object,
-            errno,
-            message,
-            ..
-        } = self;
+        let Self { op, object, errno, message, .. } = self;
         write!(f, "cannot {} {object}: ", op.name())?;
         match message {
             Some(message) => write!(f, "{message} ({})", Errno(*errno))?,
@@ -44,6 +38,18 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The kernel made it.
+    Done,
+    /// The kernel refused it.
+    Refused(Refusal),
+    /// No answer came in time; the state is read anew, and compared.
+    Unknown,
+}
 
 /// An error number that prints as its text and name would: `No such device, errno 19`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -147,19 +147,13 @@ impl Route {
             (self.nexthop_id != before.nexthop_id, "nexthop_id"),
             (self.hops != before.hops, "hops"),
         ];
-        differs
-            .into_iter()
-            .filter(|(differs, _)| *differs)
-            .for_each(|(_, key)| name(key));
+        differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }
 }
 
 /// The name of a protocol, where it has one.
 pub fn protocol_name(protocol: u8) -> Option<&'static str> {
-    PROTOCOL_NAMES
-        .iter()
-        .find(|(number, _)| *number == protocol)
-        .map(|(_, name)| *name)
+    PROTOCOL_NAMES.iter().find(|(number, _)| *number == protocol).map(|(_, name)| *name)
 }
 
 /// The name of a route type, where it has one.

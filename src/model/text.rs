@@ -25,10 +25,7 @@ impl<const N: usize> InlineBytes<N> {
             copy[at] = bytes[at];
             at += 1;
         }
-        Some(Self {
-            bytes: copy,
-            len: bytes.len() as u8,
-        })
+        Some(Self { bytes: copy, len: bytes.len() as u8 })
     }
 
     /// The first `N` of `bytes`.
@@ -36,10 +33,7 @@ impl<const N: usize> InlineBytes<N> {
         let mut copy = [0; N];
         let len = bytes.len().min(N);
         copy[..len].copy_from_slice(&bytes[..len]);
-        Self {
-            bytes: copy,
-            len: len as u8,
-        }
+        Self { bytes: copy, len: len as u8 }
     }
 
     /// The bytes themselves.
@@ -60,10 +54,7 @@ impl<const N: usize> InlineBytes<N> {
 
 impl<const N: usize> Default for InlineBytes<N> {
     fn default() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+        Self { bytes: [0; N], len: 0 }
     }
 }
 
@@ -185,10 +176,7 @@ impl Mac {
             }
             *byte = u8::from_str_radix(part, 16).ok()?;
         }
-        parts
-            .next()
-            .is_none()
-            .then(|| Self(InlineBytes::truncated(&bytes)))
+        parts.next().is_none().then(|| Self(InlineBytes::truncated(&bytes)))
     }
 
     /// Whether it can be an interface's own: six bytes, not multicast, not all zero
@@ -227,16 +215,7 @@ mod tests {
 
     #[test]
     fn names_the_kernel_refuses_are_refused() {
-        for bytes in [
-            &b""[..],
-            b".",
-            b"..",
-            b"a/b",
-            b"a b",
-            b"a:b",
-            b"sixteen-bytes-xx",
-            b"v%d",
-        ] {
+        for bytes in [&b""[..], b".", b"..", b"a/b", b"a b", b"a:b", b"sixteen-bytes-xx", b"v%d"] {
             assert!(LinkName::valid(bytes).is_err(), "{bytes:?}");
         }
         assert_eq!(LinkName::valid(b"br0").unwrap().as_bytes(), b"br0");
@@ -246,19 +225,11 @@ mod tests {
     fn a_mac_is_six_pairs() {
         let mac = Mac::parse_ethernet("02:00:00:00:00:0A").unwrap();
         assert_eq!(mac.to_string(), "02:00:00:00:00:0a");
-        for text in [
-            "",
-            "02:00:00:00:00",
-            "2:0:0:0:0:1",
-            "02:00:00:00:00:01:02",
-            "+2:00:00:00:00:01",
-        ] {
+        for text in
+            ["", "02:00:00:00:00", "2:0:0:0:0:1", "02:00:00:00:00:01:02", "+2:00:00:00:00:01"]
+        {
             assert!(Mac::parse_ethernet(text).is_none(), "{text}");
         }
-        assert!(
-            !Mac::parse_ethernet("01:00:00:00:00:01")
-                .unwrap()
-                .is_valid_unicast()
-        );
+        assert!(!Mac::parse_ethernet("01:00:00:00:00:01").unwrap().is_valid_unicast());
     }
 }

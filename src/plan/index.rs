@@ -35,17 +35,9 @@ impl DesiredIndex {
         for (position, link) in desired.links.iter().enumerate() {
             let position = count(position);
             let own = [Subject::Link(position), Subject::Addresses(position)];
-            index
-                .touched_by_link
-                .entry(link.name)
-                .or_default()
-                .extend(own);
+            index.touched_by_link.entry(link.name).or_default().extend(own);
             for other in needs(link).chain(link.settings.and_then(|settings| settings.peer())) {
-                index
-                    .touched_by_link
-                    .entry(other)
-                    .or_default()
-                    .push(Subject::Link(position));
+                index.touched_by_link.entry(other).or_default().push(Subject::Link(position));
             }
         }
         for (position, route) in desired.routes.iter().enumerate() {
@@ -56,11 +48,7 @@ impl DesiredIndex {
                 index.touched_by_link.entry(dev).or_default().push(subject);
             }
             let slot = slot_of(route.to, route.table, route.metric);
-            index
-                .routes_in_slot
-                .entry(slot)
-                .or_default()
-                .push(count(position));
+            index.routes_in_slot.entry(slot).or_default().push(count(position));
         }
         index
     }
@@ -110,22 +98,14 @@ impl DesiredIndex {
 /// The declared link whose addresses cover a gateway.
 fn link_covering(desired: &Desired, gateway: IpAddr) -> Option<LinkName> {
     let covers = |link: &&DesiredLink| {
-        link.addresses
-            .iter()
-            .flatten()
-            .any(|prefix| prefix.contains(gateway))
+        link.addresses.iter().flatten().any(|prefix| prefix.contains(gateway))
     };
     desired.links.iter().find(covers).map(|link| link.name)
 }
 
 /// The slot of a declared route; documents know no TOS.
 pub(super) fn slot_of(to: Prefix, table: u32, metric: u32) -> RouteSlot {
-    RouteSlot {
-        table,
-        to,
-        tos: 0,
-        metric,
-    }
+    RouteSlot { table, to, tos: 0, metric }
 }
 
 /// The links that must exist before that one can be as declared.
@@ -144,11 +124,7 @@ fn depths(desired: &Desired, links: &HashMap<LinkName, u32>) -> Vec<u16> {
             for below in needs(link).filter_map(|name| links.get(&name)) {
                 let above_it = depths[*below as usize].saturating_add(1);
                 // A peer is made by the link that names it, in the same message.
-                let least = if link.peer_of.is_some() {
-                    above_it - 1
-                } else {
-                    above_it
-                };
+                let least = if link.peer_of.is_some() { above_it - 1 } else { above_it };
                 if depths[position] < least {
                     depths[position] = least;
                     settled = false;

@@ -3,9 +3,14 @@
 //! Pure functions over values. A plan does nothing; `reconcile/` decides when its steps are
 //! sent, and `wire/` spells them.
 
+mod address;
 mod diff;
 mod index;
+mod link;
+mod route;
 mod show;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::net::IpAddr;
 
@@ -141,11 +146,7 @@ impl Reason {
 }
 
 fn kind_or_none(kind: &KindName) -> String {
-    if kind.is_empty() {
-        "none".to_owned()
-    } else {
-        kind.to_string()
-    }
+    if kind.is_empty() { "none".to_owned() } else { kind.to_string() }
 }
 
 impl Plan {
@@ -153,12 +154,7 @@ impl Plan {
     pub fn new(desired: &Desired, observed: &Network) -> Self {
         let index = DesiredIndex::new(desired);
         let mut plan = Self::default();
-        let mut diff = Diff {
-            desired,
-            index: &index,
-            observed,
-            plan: &mut plan,
-        };
+        let mut diff = Diff { desired, index: &index, observed, plan: &mut plan };
         for subject in index.subjects() {
             diff.subject(subject, None);
         }
@@ -179,19 +175,11 @@ impl Plan {
 
 impl Difference {
     fn new(key: &'static str, from: impl Into<Shown>, to: impl Into<Shown>) -> Self {
-        Self {
-            key,
-            from: Some(from.into()),
-            to: Some(to.into()),
-        }
+        Self { key, from: Some(from.into()), to: Some(to.into()) }
     }
 
     fn made(key: &'static str, to: impl Into<Shown>) -> Self {
-        Self {
-            key,
-            from: None,
-            to: Some(to.into()),
-        }
+        Self { key, from: None, to: Some(to.into()) }
     }
 }
 

@@ -18,10 +18,7 @@ pub(super) struct Bindings {
 
 impl Bindings {
     pub(super) fn new(links: usize) -> Self {
-        Self {
-            indices: vec![None; links],
-            ..Self::default()
-        }
+        Self { indices: vec![None; links], ..Self::default() }
     }
 
     /// The declared link that the observed one of that index was found as.

@@ -7,13 +7,15 @@
 
 mod bindings;
 mod report;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use self::bindings::Bindings;
-pub use self::report::{Attempt, Outcome, Report};
+pub use self::report::{Attempt, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, QUIET_RESET};
@@ -21,6 +23,7 @@ use crate::model::address::AddressKey;
 use crate::model::change::{Change, NewLink};
 use crate::model::network::Network;
 use crate::model::object::{Event, Object, ObjectId, What};
+pub use crate::model::refusal::Outcome;
 use crate::model::text::LinkName;
 use crate::plan::{Blocked, DesiredIndex, Diff, Plan, Reason, Step, Subject};
 
@@ -119,18 +122,13 @@ impl Reconcile {
     /// The mirror is whole (again): everything is to be looked at.
     pub(crate) fn handle_synced(&mut self, now: Instant) {
         for subject in self.index.subjects() {
-            self.dirty
-                .entry(subject)
-                .or_insert(Noticed { at: now, sender: 0 });
+            self.dirty.entry(subject).or_insert(Noticed { at: now, sender: 0 });
         }
     }
 
     /// One change of the mirror: marks what it touches.
     pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
-        let noticed = Noticed {
-            at: now,
-            sender: event.sender,
-        };
+        let noticed = Noticed { at: now, sender: event.sender };
         match &event.what {
             What::New(object) => self.touch(object, noticed, network, true),
             What::Changed { before, after } => {
@@ -202,26 +200,23 @@ impl Reconcile {
         }
     }
 
+    /// The first news of a subject tells since when it differs, the first with a sender by whom.
     fn mark(&mut self, subject: Subject, noticed: Noticed) {
-        let noticed = self.unresolved.remove(&subject).unwrap_or(noticed);
-        self.dirty.entry(subject).or_insert(noticed);
+        let first = self.unresolved.remove(&subject).unwrap_or(noticed);
+        let marked = self.dirty.entry(subject).or_insert(first);
+        if marked.sender == 0 {
+            marked.sender = noticed.sender;
+        }
     }
 
     /// Something came that may let failed objects succeed: they are tried again at once.
     fn release(&mut self, noticed: Noticed) {
-        let failed = self
-            .later
-            .iter()
-            .map(|(_, subject)| *subject)
-            .collect::<Vec<_>>();
+        let failed = self.later.iter().map(|(_, subject)| *subject).collect::<Vec<_>>();
         if failed.is_empty() {
             return;
         }
         for object in self.failed_at.keys() {
-            self.tracks
-                .get_mut(object)
-                .into_iter()
-                .for_each(Track::released);
+            self.tracks.get_mut(object).into_iter().for_each(Track::released);
         }
         for subject in failed {
             self.mark(subject, noticed);
@@ -287,8 +282,7 @@ impl Reconcile {
                 track.succeeded();
                 self.failed_at.remove(&object);
                 self.progress += 1;
-                self.reports
-                    .push_back(Report::Attempted(Box::new(attempt(Outcome::Done, None))));
+                self.reports.push_back(Report::Attempted(Box::new(attempt(Outcome::Done, None))));
             }
         }
         if self.round.is_empty() {
@@ -370,12 +364,7 @@ impl Reconcile {
             self.block_moved(subject, &mut own);
         } else {
             let (desired, index) = (&self.desired, &self.index);
-            let mut diff = Diff {
-                desired,
-                index,
-                observed: network,
-                plan: &mut own,
-            };
+            let mut diff = Diff { desired, index, observed: network, plan: &mut own };
             diff.subject(subject, bound);
         }
         plan.steps.append(&mut own.steps);
@@ -404,11 +393,7 @@ impl Reconcile {
     }
 
     fn is_moved(&self, position: u32) -> bool {
-        let owner = self
-            .desired
-            .links
-            .get(position as usize)
-            .and_then(|link| link.peer_of);
+        let owner = self.desired.links.get(position as usize).and_then(|link| link.peer_of);
         let owner = owner.and_then(|owner| self.index.link(owner));
         self.bindings.is_moved(position) || owner.is_some_and(|owner| self.bindings.is_moved(owner))
     }
@@ -416,11 +401,7 @@ impl Reconcile {
     fn block_moved(&self, subject: Subject, plan: &mut Plan) {
         if let Subject::Link(position) = subject {
             let object = ObjectId::Link(self.desired.links[position as usize].name);
-            plan.blocked.push(Blocked {
-                object,
-                reason: Reason::MovedAway,
-                subject,
-            });
+            plan.blocked.push(Blocked { object, reason: Reason::MovedAway, subject });
         }
     }
 
@@ -428,9 +409,7 @@ impl Reconcile {
     fn admit(&mut self, now: Instant, step: Step, noticed: Noticed, network: &Network) {
         let object = step.change.object();
         let is_revert = self.clean.contains(&step.subject);
-        let is_there = step
-            .needs
-            .is_none_or(|needs| network.index_of(needs).is_some());
+        let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
         if !is_there || !names_resolve(&step.change, network) {
             // The link that it names is made in this round, and touches it when it comes.
             self.unresolved.insert(step.subject, noticed);
@@ -454,10 +433,7 @@ impl Reconcile {
                 if self.mode == Mode::Keep {
                     self.later.insert((now + retry_in, subject));
                 }
-                self.reports.push_back(Report::WithoutEffect {
-                    step: Box::new(step),
-                    retry_in,
-                });
+                self.reports.push_back(Report::WithoutEffect { step: Box::new(step), retry_in });
                 return;
             }
         }
@@ -467,20 +443,12 @@ impl Reconcile {
                 Verdict::Conflict(at, delay) => {
                     self.later.insert((at, subject));
                     let sender = noticed.sender;
-                    self.reports.push_back(Report::Conflict {
-                        object,
-                        sender,
-                        retry_in: delay,
-                    });
+                    self.reports.push_back(Report::Conflict { object, sender, retry_in: delay });
                     return;
                 }
             }
         }
-        self.round.push_back(Pending {
-            step,
-            noticed,
-            is_revert,
-        });
+        self.round.push_back(Pending { step, noticed, is_revert });
     }
 
     fn note_convergence(&mut self, now: Instant) {
@@ -519,9 +487,9 @@ fn is_moot(change: &Change, errno: i32) -> bool {
 fn names_resolve(change: &Change, network: &Network) -> bool {
     let exists = |name: LinkName| network.index_of(name).is_some();
     match change {
-        Change::CreateLink(NewLink {
-            settings, master, ..
-        }) => settings.lower().is_none_or(exists) && master.is_none_or(exists),
+        Change::CreateLink(NewLink { settings, master, .. }) => {
+            settings.lower().is_none_or(exists) && master.is_none_or(exists)
+        }
         Change::SetLink(update) => exists(update.link) && update.master.is_none_or(exists),
         Change::DeleteLink(link) => exists(*link),
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),

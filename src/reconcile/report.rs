@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::object::ObjectId;
-use crate::model::refusal::Refusal;
+use crate::model::refusal::Outcome;
 use crate::plan::{Blocked, Step};
 
 /// Something that happened while the declared state was being reached or kept.
@@ -57,16 +57,4 @@ pub struct Attempt {
     pub took: Duration,
     /// How long until it is tried again, where it failed and is.
     pub retry_in: Option<Duration>,
-}
-
-/// What came of a change.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The kernel made it.
-    Done,
-    /// The kernel refused it.
-    Refused(Refusal),
-    /// No answer came in time; the state is read anew, and compared.
-    Unknown,
 }

@@ -57,10 +57,7 @@ impl Track {
 
     /// The object was right and is not any more: may it be put right at once?
     pub(super) fn revert(&mut self, now: Instant) -> Verdict {
-        if self
-            .last_attempt
-            .is_some_and(|last| now - last >= QUIET_RESET)
-        {
+        if self.last_attempt.is_some_and(|last| now - last >= QUIET_RESET) {
             *self = Self::default();
         }
         if matches!(self.gate, Gate::Waiting(_)) {
@@ -69,11 +66,8 @@ impl Track {
             return Verdict::Now;
         }
         let recent = |at: &Instant| now - *at < REVERT_WINDOW;
-        let is_fight = self.delay.is_some()
-            || self
-                .reverts
-                .iter()
-                .all(|at| at.as_ref().is_some_and(recent));
+        let is_fight =
+            self.delay.is_some() || self.reverts.iter().all(|at| at.as_ref().is_some_and(recent));
         if !is_fight {
             return Verdict::Now;
         }
@@ -85,9 +79,7 @@ impl Track {
 
     /// A change is sent.
     pub(super) fn sent(&mut self, now: Instant, is_revert: bool) {
-        let is_new = self
-            .last_attempt
-            .is_none_or(|last| now - last >= IN_VAIN_WINDOW);
+        let is_new = self.last_attempt.is_none_or(|last| now - last >= IN_VAIN_WINDOW);
         if is_revert || is_new {
             self.in_vain = 0;
         }
@@ -118,10 +110,7 @@ impl Track {
 
     /// Whether nothing of it needs to be remembered.
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
-        self.failures == 0
-            && self
-                .last_attempt
-                .is_none_or(|last| now - last >= QUIET_RESET)
+        self.failures == 0 && self.last_attempt.is_none_or(|last| now - last >= QUIET_RESET)
     }
 
     /// Whether the kernel keeps acknowledging a change that the object does not show.
@@ -130,9 +119,7 @@ impl Track {
     }
 
     fn next_delay(&mut self) -> Duration {
-        let next = self
-            .delay
-            .map_or(RETRY_DELAY_MIN, |delay| (delay * 2).min(RETRY_DELAY_MAX));
+        let next = self.delay.map_or(RETRY_DELAY_MIN, |delay| (delay * 2).min(RETRY_DELAY_MAX));
         self.delay = Some(next);
         next
     }
@@ -155,9 +142,7 @@ mod tests {
         }
         let mut expected = RETRY_DELAY_MIN;
         for _ in 0..12 {
-            let Verdict::Conflict(until, delay) = track.revert(now) else {
-                panic!("at once")
-            };
+            let Verdict::Conflict(until, delay) = track.revert(now) else { panic!("at once") };
             assert_eq!(delay, expected);
             assert_eq!(track.not_before(now), Some(until));
             now = until;

@@ -64,15 +64,11 @@ impl Doorbell {
     pub(crate) fn new() -> Result<Doorbell, RingError> {
         let ring = small_ring()?;
         let bell = Bell::new(ring.as_raw_fd())?;
-        Ok(Doorbell {
-            shared: Arc::new(SharedDoorbell { bell, ring }),
-        })
+        Ok(Doorbell { shared: Arc::new(SharedDoorbell { bell, ring }) })
     }
 
     pub(crate) fn handle(&self) -> DoorbellHandle {
-        DoorbellHandle {
-            shared: Arc::clone(&self.shared),
-        }
+        DoorbellHandle { shared: Arc::clone(&self.shared) }
     }
 
     /// Sleeps until rung; true then, false when the time is over or a signal came first. A ring
@@ -86,12 +82,8 @@ impl Doorbell {
         let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         loop {
             // SAFETY: nothing is submitted, and `args` lives through the call.
-            let entered = unsafe {
-                self.shared
-                    .ring
-                    .submitter()
-                    .enter(0, 1, flags.bits(), Some(&args))
-            };
+            let entered =
+                unsafe { self.shared.ring.submitter().enter(0, 1, flags.bits(), Some(&args)) };
             if self.take() {
                 return Ok(true);
             }
@@ -185,13 +177,7 @@ impl Bell {
     }
 
     fn with_means(fd: RawFd, means: Means) -> Bell {
-        Bell {
-            rung: AtomicBool::new(false),
-            target: Mutex::new(Target {
-                ring: Some(fd),
-                means,
-            }),
-        }
+        Bell { rung: AtomicBool::new(false), target: Mutex::new(Target { ring: Some(fd), means }) }
     }
 
     pub(super) fn ring(&self) -> bool {
@@ -238,6 +224,7 @@ fn message(fd: RawFd) -> squeue::Entry {
     opcode::MsgRingData::new(Fd(fd), 0, Token::Wake.encode(), None).build()
 }
 
+#[cfg(feature = "cli")]
 /// Is the call there? For the probe.
 pub(super) fn probe_register() -> Result<(), i32> {
     match send_by_register(&message(-1)) {
@@ -251,19 +238,9 @@ fn send_by_register(entry: &squeue::Entry) -> Result<(), i32> {
     // SAFETY: the kernel reads the 64 bytes of the one entry before the call returns. The message
     // carries no pointer.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_io_uring_register,
-            -1,
-            REGISTER_SEND_MSG_RING,
-            &raw const *entry,
-            1,
-        )
+        libc::syscall(libc::SYS_io_uring_register, -1, REGISTER_SEND_MSG_RING, &raw const *entry, 1)
     };
-    if result >= 0 {
-        Ok(())
-    } else {
-        Err(errno_of(&io::Error::last_os_error()))
-    }
+    if result >= 0 { Ok(()) } else { Err(errno_of(&io::Error::last_os_error())) }
 }
 
 /// Success is not waited for: on some kernels it comes only after the other thread has run.
@@ -327,10 +304,7 @@ mod tests {
     #[test]
     fn an_old_kernels_means_rings_too() {
         let ring = small_ring().unwrap();
-        let bell = Bell::with_means(
-            ring.as_raw_fd(),
-            Means::Ring(Box::new(small_ring().unwrap())),
-        );
+        let bell = Bell::with_means(ring.as_raw_fd(), Means::Ring(Box::new(small_ring().unwrap())));
         for _ in 0..1000 {
             assert!(bell.ring());
             ring.submit_and_wait(1).unwrap();

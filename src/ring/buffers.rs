@@ -203,15 +203,8 @@ impl Mapping {
         }
         .map_err(|e| RingError::from_setup("map memory for buffers", e.raw_os_error()))?;
         match NonNull::new(base.cast()) {
-            Some(base) => Ok(Mapping {
-                base,
-                length,
-                leaked: false,
-            }),
-            None => Err(RingError::from_setup(
-                "map memory for buffers",
-                libc::ENOMEM,
-            )),
+            Some(base) => Ok(Mapping { base, length, leaked: false }),
+            None => Err(RingError::from_setup("map memory for buffers", libc::ENOMEM)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -79,10 +79,7 @@ impl Ring {
     /// Opens a socket in the calling thread's network namespace. It receives once armed.
     pub(crate) fn open_socket(&mut self, config: &SocketConfig<'_>) -> Result<SocketId, RingError> {
         let sockets = &mut self.state.sockets;
-        let free = sockets
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(sockets.len());
+        let free = sockets.iter().position(Option::is_none).unwrap_or(sockets.len());
         let limit = SOCKETS_MAX;
         let index = match u16::try_from(free) {
             Ok(index) if free < limit => index,
@@ -114,8 +111,7 @@ impl Ring {
 
     /// What SO_RCVBUF reads: the bytes that may wait in the socket, the kernel's overhead included.
     pub(crate) fn receive_buffer_bytes(&self, id: SocketId) -> usize {
-        self.socket(id)
-            .map_or(0, |socket| socket.receive_buffer_bytes)
+        self.socket(id).map_or(0, |socket| socket.receive_buffer_bytes)
     }
 
     #[cfg(test)]
@@ -160,8 +156,7 @@ impl Ring {
     #[cfg(test)]
     /// Is a receive in flight, or queued, and not being disarmed?
     pub(crate) fn is_armed(&self, id: SocketId) -> bool {
-        self.socket(id)
-            .is_some_and(|socket| socket.receive == Receive::Armed)
+        self.socket(id).is_some_and(|socket| socket.receive == Receive::Armed)
     }
 
     /// Queues a datagram to the kernel. The ring owns the buffer until the `Sent` with this token
@@ -173,9 +168,8 @@ impl Ring {
         socket.sends_in_flight += 1;
         let fd = Fd(socket.fd.as_raw_fd());
         let (slot, header) = self.state.sends.begin(id.0, buffer, token);
-        let entry = opcode::SendMsg::new(fd, header)
-            .build()
-            .user_data(Token::Send { slot }.encode());
+        let entry =
+            opcode::SendMsg::new(fd, header).build().user_data(Token::Send { slot }.encode());
         // SAFETY: the slot keeps the header, the address and the bytes until this completion is
         // reaped (or for ever); the descriptor stays open while a send is in flight.
         unsafe { self.queue.push(entry) };
@@ -190,9 +184,8 @@ impl Ring {
             handle.retry();
             return;
         };
-        let entry = entry
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Token::Doorbell { slot }.encode());
+        let entry =
+            entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::Doorbell { slot }.encode());
         // SAFETY: the message carries no pointer, and its descriptor is held until submitted.
         unsafe { self.queue.push(entry) };
     }
@@ -229,11 +222,7 @@ impl Ring {
         // must not be hit.
         while let Some(index) = self.state.cancel_again.pop() {
             let socket = self.state.sockets.get(usize::from(index));
-            if let Some(Some(Socket {
-                receive: Receive::Disarming { .. },
-                ..
-            })) = socket
-            {
+            if let Some(Some(Socket { receive: Receive::Disarming { .. }, .. })) = socket {
                 self.cancel_receive(index);
             }
         }
@@ -261,9 +250,7 @@ impl Ring {
             return Ok(Waker(Arc::clone(bell)));
         }
         let bell = Bell::new(self.queue.uring.as_raw_fd())?;
-        Ok(Waker(Arc::clone(
-            self.state.bell.get_or_init(|| Arc::new(bell)),
-        )))
+        Ok(Waker(Arc::clone(self.state.bell.get_or_init(|| Arc::new(bell)))))
     }
 
     /// What the ring has done and holds.
@@ -277,15 +264,17 @@ impl Ring {
         }
     }
 
+    #[cfg(feature = "cli")]
     /// Does the kernel know collecting waits?
     pub(crate) fn can_collect(&self) -> bool {
         self.queue.has_collect()
     }
 
     /// The ring's descriptor, to be waited for by epoll where the ring was opened `pollable`.
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    #[cfg(any(test, feature = "aio"))]
+    pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         // SAFETY: the io_uring owns the descriptor and lives as long as the borrow of `self`.
-        unsafe { BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.queue.uring.as_raw_fd()) }
     }
 
     fn start_receive(&mut self, index: u16) {
@@ -294,10 +283,7 @@ impl Ring {
         };
         socket.generation = socket.generation.wrapping_add(1);
         socket.receive = Receive::Armed;
-        let token = Token::Receive {
-            socket: index,
-            generation: socket.generation,
-        };
+        let token = Token::Receive { socket: index, generation: socket.generation };
         let group = match socket.buffers {
             BufferGroup::Events => self.state.events.id(),
             BufferGroup::Replies => self.state.replies.id(),
@@ -318,21 +304,12 @@ impl Ring {
             return;
         };
         let generation = socket.generation;
-        let target = Token::Receive {
-            socket: index,
-            generation,
-        };
+        let target = Token::Receive { socket: index, generation };
         // Silent when it hits: the receive's own -ECANCELED tells.
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(target.encode()))
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(
-                Token::Cancel {
-                    socket: index,
-                    generation,
-                }
-                .encode(),
-            );
+            .user_data(Token::Cancel { socket: index, generation }.encode());
         // SAFETY: a cancel carries no pointer.
         unsafe { self.queue.push(entry) };
     }
@@ -344,16 +321,9 @@ impl Ring {
         let found = doorbells
             .iter()
             .position(|known| known.bell.ptr_eq(&bell))
-            .or_else(|| {
-                doorbells
-                    .iter()
-                    .position(|known| known.bell.strong_count() == 0)
-            });
+            .or_else(|| doorbells.iter().position(|known| known.bell.strong_count() == 0));
         let slot = u16::try_from(found.unwrap_or(doorbells.len())).ok()?;
-        let known = KnownDoorbell {
-            bell,
-            held: Some(handle.clone()),
-        };
+        let known = KnownDoorbell { bell, held: Some(handle.clone()) };
         match found {
             Some(found) => doorbells[found] = known,
             None => doorbells.push(known),
@@ -362,19 +332,11 @@ impl Ring {
     }
 
     fn socket(&self, id: SocketId) -> Option<&Socket> {
-        self.state
-            .sockets
-            .get(usize::from(id.0))?
-            .as_ref()
-            .filter(|socket| !socket.closing)
+        self.state.sockets.get(usize::from(id.0))?.as_ref().filter(|socket| !socket.closing)
     }
 
     fn socket_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
-        self.state
-            .sockets
-            .get_mut(usize::from(id.0))?
-            .as_mut()
-            .filter(|socket| !socket.closing)
+        self.state.sockets.get_mut(usize::from(id.0))?.as_mut().filter(|socket| !socket.closing)
     }
 }
 
@@ -390,10 +352,7 @@ impl Drop for Ring {
             if self.state.in_flight() == 0 {
                 return;
             }
-            let wait = Wait::One {
-                timeout: Some(DROP_WAIT),
-                collect: None,
-            };
+            let wait = Wait::One { timeout: Some(DROP_WAIT), collect: None };
             if self.enter(wait).is_err() {
                 break;
             }

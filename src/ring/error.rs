@@ -92,25 +92,17 @@ impl RingError {
     pub(super) fn from_setup(attempted: &'static str, errno: i32) -> RingError {
         match errno {
             libc::EPERM | libc::EACCES => match io_uring_disabled() {
-                Some(sysctl @ 1..) => RingError::Disabled {
-                    attempted,
-                    errno,
-                    sysctl,
-                },
+                Some(sysctl @ 1..) => RingError::Disabled { attempted, errno, sysctl },
                 _ => RingError::Forbidden { attempted, errno },
             },
             libc::ENOSYS => RingError::Forbidden { attempted, errno },
-            libc::ENOMEM => RingError::MemoryLimit {
-                attempted,
-                errno,
-                limit_bytes: memory_lock_limit_bytes(),
-            },
+            libc::ENOMEM => {
+                RingError::MemoryLimit { attempted, errno, limit_bytes: memory_lock_limit_bytes() }
+            }
             libc::EMFILE | libc::ENFILE => RingError::NoDescriptors { attempted, errno },
-            libc::EINVAL | libc::EOPNOTSUPP => RingError::KernelTooOld {
-                attempted,
-                errno,
-                release: kernel_release(),
-            },
+            libc::EINVAL | libc::EOPNOTSUPP => {
+                RingError::KernelTooOld { attempted, errno, release: kernel_release() }
+            }
             _ => RingError::Enter { attempted, errno },
         }
     }
@@ -190,39 +182,31 @@ impl RingError {
                  without CONFIG_IO_URING; allow io_uring_setup, io_uring_enter and \
                  io_uring_register there",
             ),
-            RingError::MemoryLimit {
-                limit_bytes: Some(limit),
-                ..
-            } => write!(
+            RingError::MemoryLimit { limit_bytes: Some(limit), .. } => write!(
                 f,
                 "; locked memory is limited to {limit} bytes; raise it: ulimit -l \
                  (RLIMIT_MEMLOCK, LimitMEMLOCK= of a systemd unit)"
             ),
-            RingError::MemoryLimit {
-                limit_bytes: None, ..
-            } => f.write_str(
+            RingError::MemoryLimit { limit_bytes: None, .. } => f.write_str(
                 "; locked memory is not limited, so this host, or the control group of this \
                  process, is short of memory",
             ),
             RingError::KernelTooOld { release, .. } => {
                 write!(f, "; this needs Linux 6.1 or newer, and this is {release}")
             }
-            RingError::NoDescriptors {
-                errno: libc::EMFILE,
-                ..
-            } => f.write_str("; raise ulimit -n (RLIMIT_NOFILE)"),
+            RingError::NoDescriptors { errno: libc::EMFILE, .. } => {
+                f.write_str("; raise ulimit -n (RLIMIT_NOFILE)")
+            }
             RingError::NoDescriptors { .. } => f.write_str("; raise the sysctl fs.file-max"),
-            RingError::Membership {
-                errno: libc::EPERM, ..
-            } => f.write_str("; it needs CAP_NET_ADMIN"),
-            RingError::Membership {
-                errno: libc::EINVAL | libc::ENOENT,
-                ..
-            } => f.write_str("; this kernel does not have that group"),
-            RingError::Socket {
-                errno: libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT,
-                ..
-            } => f.write_str("; this kernel or sandbox has no rtnetlink"),
+            RingError::Membership { errno: libc::EPERM, .. } => {
+                f.write_str("; it needs CAP_NET_ADMIN")
+            }
+            RingError::Membership { errno: libc::EINVAL | libc::ENOENT, .. } => {
+                f.write_str("; this kernel does not have that group")
+            }
+            RingError::Socket { errno: libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT, .. } => {
+                f.write_str("; this kernel or sandbox has no rtnetlink")
+            }
             RingError::TooManySockets { .. } => f.write_str("; open another ring"),
             _ => Ok(()),
         }
@@ -248,11 +232,7 @@ pub(super) fn errno_of(error: &io::Error) -> i32 {
 
 /// The sysctl `kernel.io_uring_disabled`; none on kernels before 6.6, which lack it.
 pub(super) fn io_uring_disabled() -> Option<u32> {
-    fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
 }
 
 /// RLIMIT_MEMLOCK of this process in bytes; none where it is unlimited.
@@ -273,35 +253,11 @@ mod tests {
     fn every_text_names_a_remedy() {
         let attempted = "set up io_uring";
         let cases: [(RingError, &str); 6] = [
+            (RingError::Disabled { attempted, errno: 1, sysctl: 2 }, "kernel.io_uring_disabled=0"),
+            (RingError::Disabled { attempted, errno: 1, sysctl: 1 }, "kernel.io_uring_group"),
+            (RingError::Forbidden { attempted, errno: libc::ENOSYS }, "seccomp"),
             (
-                RingError::Disabled {
-                    attempted,
-                    errno: 1,
-                    sysctl: 2,
-                },
-                "kernel.io_uring_disabled=0",
-            ),
-            (
-                RingError::Disabled {
-                    attempted,
-                    errno: 1,
-                    sysctl: 1,
-                },
-                "kernel.io_uring_group",
-            ),
-            (
-                RingError::Forbidden {
-                    attempted,
-                    errno: libc::ENOSYS,
-                },
-                "seccomp",
-            ),
-            (
-                RingError::MemoryLimit {
-                    attempted,
-                    errno: libc::ENOMEM,
-                    limit_bytes: Some(0),
-                },
+                RingError::MemoryLimit { attempted, errno: libc::ENOMEM, limit_bytes: Some(0) },
                 "ulimit -l",
             ),
             (
@@ -312,13 +268,7 @@ mod tests {
                 },
                 "6.1 or newer, and this is 5.15.0",
             ),
-            (
-                RingError::NoDescriptors {
-                    attempted,
-                    errno: libc::EMFILE,
-                },
-                "ulimit -n",
-            ),
+            (RingError::NoDescriptors { attempted, errno: libc::EMFILE }, "ulimit -n"),
         ];
         for (error, remedy) in cases {
             let text = error.to_string();

@@ -45,11 +45,14 @@ pub(super) const SEND_BUFFER_BYTES: usize = 1 << 20;
 /// message is on its way at a time, and a second may follow while the first is being read.
 pub(super) const BELL_ENTRIES: u32 = 4;
 
+#[cfg(feature = "cli")]
 /// How long the probe waits for the kernel's answer to an empty request. The kernel answers
 /// before the send returns; a second without it means "does not work".
 pub(super) const PROBE_WAIT: Duration = Duration::from_millis(200);
+#[cfg(feature = "cli")]
 /// Turns of the probe, each of at most [`PROBE_WAIT`].
 pub(super) const PROBE_TURNS_MAX: u32 = 5;
 
+#[cfg(feature = "cli")]
 /// Ancestors of a user namespace: the kernel nests at most 32 deep.
 pub(super) const USER_NAMESPACE_DEPTH_MAX: u32 = 33;

@@ -19,11 +19,14 @@ mod buffers;
 mod driver;
 mod error;
 mod limits;
+#[cfg(feature = "cli")]
 pub(crate) mod namespace;
+#[cfg(feature = "cli")]
 pub(crate) mod probe;
 mod queue;
 mod reaping;
 mod sends;
+#[cfg(feature = "cli")]
 pub(crate) mod signals;
 mod socket;
 #[cfg(test)]
@@ -37,6 +40,7 @@ use bytes::BytesMut;
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
+#[cfg(feature = "cli")]
 pub use self::namespace::NamespaceError;
 
 /// Sizes of a ring, fixed when it is opened.
@@ -112,7 +116,7 @@ pub(crate) enum Completion<'a> {
     /// A receive ended by an error and was not armed again.
     /// `RingError::from_receive` says what that means.
     Failed {
-        #[cfg_attr(not(test), expect(dead_code, reason = "either socket's end is the engine's"))]
+        #[expect(dead_code, reason = "the end of either socket is the engine's end")]
         socket: SocketId,
         errno: i32,
     },

@@ -90,16 +90,8 @@ pub(crate) fn enter_sandbox() -> Result<(), NamespaceError> {
         Ok(()) => {
             // The kernel lets an unprivileged process map its group only once setgroups is denied.
             write("/proc/self/setgroups", "deny", "deny setgroups")?;
-            write(
-                "/proc/self/uid_map",
-                &format!("0 {user} 1"),
-                "map the user id",
-            )?;
-            write(
-                "/proc/self/gid_map",
-                &format!("0 {group} 1"),
-                "map the group id",
-            )?;
+            write("/proc/self/uid_map", &format!("0 {user} 1"), "map the user id")?;
+            write("/proc/self/gid_map", &format!("0 {group} 1"), "map the group id")?;
         }
         Err(refused) => {
             // Not when it is for a second thread (EINVAL too): that one would stay behind, outside.
@@ -113,10 +105,8 @@ pub(crate) fn enter_sandbox() -> Result<(), NamespaceError> {
             }
         }
     }
-    bring_loopback_up().map_err(|errno| NamespaceError::Sandbox {
-        attempted: "bring the loopback up",
-        errno,
-    })
+    bring_loopback_up()
+        .map_err(|errno| NamespaceError::Sandbox { attempted: "bring the loopback up", errno })
 }
 
 /// Moves the calling thread into a network namespace: a name as `ip netns` knows it, or a path
@@ -124,21 +114,13 @@ pub(crate) fn enter_sandbox() -> Result<(), NamespaceError> {
 pub(crate) fn enter_netns(name_or_path: &str) -> Result<(), NamespaceError> {
     let path = path_of(name_or_path)?;
     let file = File::open(&path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => NamespaceError::NotFound {
-            path: path.clone(),
-            known: known_names(),
-        },
-        _ => NamespaceError::Open {
-            path: path.clone(),
-            errno: errno_of(&e),
-        },
-    })?;
-    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).map_err(|e| {
-        NamespaceError::Enter {
-            path,
-            errno: e.raw_os_error(),
+        io::ErrorKind::NotFound => {
+            NamespaceError::NotFound { path: path.clone(), known: known_names() }
         }
-    })
+        _ => NamespaceError::Open { path: path.clone(), errno: errno_of(&e) },
+    })?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+        .map_err(|e| NamespaceError::Enter { path, errno: e.raw_os_error() })
 }
 
 /// May this thread change its network namespace: does it have CAP_NET_ADMIN in the user namespace
@@ -153,10 +135,9 @@ pub(crate) fn has_net_admin() -> bool {
         return false;
     };
     let capable = sets.effective.contains(CapabilitySet::NET_ADMIN);
-    let (Ok(network), Ok(own)) = (
-        File::open("/proc/thread-self/ns/net"),
-        fs::metadata("/proc/thread-self/ns/user"),
-    ) else {
+    let (Ok(network), Ok(own)) =
+        (File::open("/proc/thread-self/ns/net"), fs::metadata("/proc/thread-self/ns/user"))
+    else {
         // No /proc: all that is left is our own capability.
         return capable;
     };
@@ -181,10 +162,7 @@ pub(crate) fn has_net_admin() -> bool {
 }
 
 fn path_of(name_or_path: &str) -> Result<PathBuf, NamespaceError> {
-    if ["/", "./", "../"]
-        .iter()
-        .any(|start| name_or_path.starts_with(start))
-    {
+    if ["/", "./", "../"].iter().any(|start| name_or_path.starts_with(start)) {
         return Ok(PathBuf::from(name_or_path));
     }
     let bad = name_or_path.is_empty()
@@ -192,9 +170,7 @@ fn path_of(name_or_path: &str) -> Result<PathBuf, NamespaceError> {
         || name_or_path == ".."
         || name_or_path.contains(['/', '\0']);
     if bad {
-        return Err(NamespaceError::BadName {
-            name: name_or_path.to_owned(),
-        });
+        return Err(NamespaceError::BadName { name: name_or_path.to_owned() });
     }
     Ok(Path::new(NAMED).join(name_or_path))
 }
@@ -216,11 +192,7 @@ fn known_as_text(known: &[String]) -> String {
     }
     format!(
         "{NAMED} holds: {}",
-        known
-            .iter()
-            .map(|n| format!("{n:?}"))
-            .collect::<Vec<_>>()
-            .join(", ")
+        known.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -245,10 +217,7 @@ fn sandbox_remedy(errno: i32) -> &'static str {
 }
 
 fn write(path: &str, text: &str, attempted: &'static str) -> Result<(), NamespaceError> {
-    fs::write(path, text).map_err(|e| NamespaceError::Sandbox {
-        attempted,
-        errno: errno_of(&e),
-    })
+    fs::write(path, text).map_err(|e| NamespaceError::Sandbox { attempted, errno: errno_of(&e) })
 }
 
 /// A namespace that stands in the given relation to one.
@@ -266,40 +235,21 @@ fn related(namespace: BorrowedFd<'_>, relation: libc::Ioctl) -> io::Result<File>
 /// Sets IFF_UP on `lo`, by ioctl: one link, known by name, long before any netlink socket.
 fn bring_loopback_up() -> Result<(), i32> {
     const LOOPBACK: &CStr = c"lo";
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .map_err(|e| e.raw_os_error())?;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|e| e.raw_os_error())?;
     // SAFETY: `ifreq` is a plain C structure, for which all zero is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, &from) in request
-        .ifr_name
-        .iter_mut()
-        .zip(LOOPBACK.to_bytes_with_nul())
-    {
+    for (to, &from) in request.ifr_name.iter_mut().zip(LOOPBACK.to_bytes_with_nul()) {
         *to = from as libc::c_char;
     }
     // SAFETY: both ioctls read and write one `ifreq`, ours, before they return; the first leaves
     // the flags in the union, which the second reads.
     unsafe {
-        if libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCGIFFLAGS as libc::Ioctl,
-            &mut request,
-        ) != 0
-        {
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as libc::Ioctl, &mut request) != 0 {
             return Err(errno_of(&io::Error::last_os_error()));
         }
         request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
-        if libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCSIFFLAGS as libc::Ioctl,
-            &request,
-        ) != 0
-        {
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as libc::Ioctl, &request) != 0 {
             return Err(errno_of(&io::Error::last_os_error()));
         }
     }
@@ -314,16 +264,10 @@ mod tests {
     #[test]
     fn a_name_is_looked_for_where_ip_keeps_it() {
         assert_eq!(path_of("blue").unwrap(), Path::new("/run/netns/blue"));
-        assert_eq!(
-            path_of("/proc/1/ns/net").unwrap(),
-            Path::new("/proc/1/ns/net")
-        );
+        assert_eq!(path_of("/proc/1/ns/net").unwrap(), Path::new("/proc/1/ns/net"));
         assert_eq!(path_of("./here").unwrap(), Path::new("./here"));
         for bad in ["", ".", "..", "a/b", "a\0"] {
-            assert!(
-                matches!(path_of(bad), Err(NamespaceError::BadName { .. })),
-                "{bad:?}"
-            );
+            assert!(matches!(path_of(bad), Err(NamespaceError::BadName { .. })), "{bad:?}");
         }
     }
 

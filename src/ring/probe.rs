@@ -41,9 +41,7 @@ pub(crate) struct Probe {
 impl Probe {
     /// Can the ring be used here?
     pub(crate) fn is_usable(&self) -> bool {
-        self.features()
-            .iter()
-            .all(|(_, needed, feature)| !needed || feature.is_ok())
+        self.features().iter().all(|(_, needed, feature)| !needed || feature.is_ok())
     }
 
     /// Each feature: its name, whether the ring needs it, and what was found.
@@ -52,11 +50,7 @@ impl Probe {
             ("io_uring", true, &self.setup),
             ("deferred task work", false, &self.deferred),
             ("provided buffers", true, &self.buffer_ring),
-            (
-                "multishot netlink receive and cancel",
-                true,
-                &self.multishot_receive,
-            ),
+            ("multishot netlink receive and cancel", true, &self.multishot_receive),
             ("waking by a register call", false, &self.send_message),
             ("collecting wait", false, &self.collecting_wait),
         ]
@@ -83,10 +77,7 @@ pub(crate) fn probe() -> Probe {
     }
     probe.deferred = probe_flavour(Flavour::Deferred).map_err(|e| e.to_string());
     probe.send_message = probe_register().map_err(|errno| {
-        format!(
-            "{}; Linux 6.13 has it, a small second ring stands in",
-            ErrnoText(errno)
-        )
+        format!("{}; Linux 6.13 has it, a small second ring stands in", ErrnoText(errno))
     });
     match Ring::open(&SMALL) {
         Ok(mut ring) => {
@@ -119,11 +110,8 @@ const SMALL: Config = Config {
 
 /// One round trip and a cancel: the receive must still be armed after its first datagram.
 fn try_receive(ring: &mut Ring) -> Feature {
-    let config = SocketConfig {
-        groups: &[],
-        receive_buffer_bytes: 64 << 10,
-        buffers: BufferGroup::Replies,
-    };
+    let config =
+        SocketConfig { groups: &[], receive_buffer_bytes: 64 << 10, buffers: BufferGroup::Replies };
     let socket = ring.open_socket(&config).map_err(|e| e.to_string())?;
     ring.arm(socket);
     ring.send(socket, BytesMut::from(&EMPTY_REQUEST[..]), 0);
@@ -154,21 +142,14 @@ fn try_receive(ring: &mut Ring) -> Feature {
         cancelled |= matches!(completion, Completion::Cancelled(_));
         cancelled
     })?;
-    if cancelled {
-        Ok(())
-    } else {
-        Err("the receive could not be cancelled".to_owned())
-    }
+    if cancelled { Ok(()) } else { Err("the receive could not be cancelled".to_owned()) }
 }
 
 fn turn_until(
     ring: &mut Ring,
     is_last: &mut dyn FnMut(Completion<'_>) -> bool,
 ) -> Result<(), String> {
-    let wait = Wait::One {
-        timeout: Some(PROBE_WAIT),
-        collect: None::<Duration>,
-    };
+    let wait = Wait::One { timeout: Some(PROBE_WAIT), collect: None::<Duration> };
     for _ in 0..PROBE_TURNS_MAX {
         ring.enter(wait).map_err(|e| e.to_string())?;
         let mut done = false;

@@ -29,9 +29,7 @@ impl Queue {
         let mut refusal = None;
         for flavour in flavours(config.pollable) {
             let mut builder = IoUring::builder();
-            builder
-                .setup_clamp()
-                .setup_cqsize(config.completion_entries.max(1));
+            builder.setup_clamp().setup_cqsize(config.completion_entries.max(1));
             flavour.choose(&mut builder);
             match builder.build(config.submission_entries.max(1)) {
                 Ok(uring) => {
@@ -50,12 +48,10 @@ impl Queue {
                 Err(e) => return Err(RingError::from_setup("set up io_uring", errno_of(&e))),
             }
         }
-        Err(RingError::from_setup(
-            "set up io_uring",
-            refusal.unwrap_or(libc::EINVAL),
-        ))
+        Err(RingError::from_setup("set up io_uring", refusal.unwrap_or(libc::EINVAL)))
     }
 
+    #[cfg(feature = "cli")]
     pub(super) fn has_collect(&self) -> bool {
         self.has_collect
     }
@@ -72,10 +68,7 @@ impl Queue {
                 return;
             }
             // A failure here is not lost: the entry waits, and the enter that follows reports it.
-            if self
-                .submit(0, EnterFlags::empty(), &SubmitArgs::new())
-                .is_err()
-            {
+            if self.submit(0, EnterFlags::empty(), &SubmitArgs::new()).is_err() {
                 break;
             }
             self.fill();
@@ -153,9 +146,7 @@ impl Queue {
         // none is passed). The entries' own pointers were promised to `push`.
         let result = unsafe {
             let args = flags.contains(EnterFlags::EXT_ARG).then_some(args);
-            self.uring
-                .submitter()
-                .enter(count, want, flags.bits(), args)
+            self.uring.submitter().enter(count, want, flags.bits(), args)
         };
         let errno = match result {
             Ok(_) => 0,
@@ -177,14 +168,12 @@ impl Queue {
     }
 }
 
+#[cfg(feature = "cli")]
 /// Sets a ring of that flavour up, and closes it.
 pub(super) fn probe_flavour(flavour: Flavour) -> Result<(), RingError> {
     let mut builder = IoUring::builder();
     flavour.choose(&mut builder);
-    builder
-        .build(1)
-        .map(drop)
-        .map_err(|e| RingError::from_setup("set up io_uring", errno_of(&e)))
+    builder.build(1).map(drop).map_err(|e| RingError::from_setup("set up io_uring", errno_of(&e)))
 }
 
 /// Ways to set a ring up, the best first; an older kernel refuses the flags it does not know.
@@ -209,10 +198,7 @@ impl Flavour {
     fn choose(self, builder: &mut Builder) {
         match self {
             Flavour::Deferred => {
-                builder
-                    .setup_single_issuer()
-                    .setup_defer_taskrun()
-                    .setup_submit_all();
+                builder.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
             }
             Flavour::SingleIssuer => {
                 builder.setup_single_issuer().setup_submit_all();

@@ -158,10 +158,7 @@ impl State {
         }
         if let Some(dropped) = lost.filter(|_| !quiet) {
             self.counters.overruns += 1;
-            handle(Completion::Lost(Lost {
-                socket: id,
-                dropped,
-            }));
+            handle(Completion::Lost(Lost { socket: id, dropped }));
         }
         if ended {
             self.receive_ended(index, before, go_on.then_some(()).ok_or(-result), handle);

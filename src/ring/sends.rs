@@ -84,11 +84,7 @@ impl Sends {
             unsafe { ((*send).buffer.take(), (*send).socket, (*send).token) };
         let buffer = buffer?;
         self.free.push(slot);
-        Some(Ended {
-            socket,
-            token,
-            buffer,
-        })
+        Some(Ended { socket, token, buffer })
     }
 }
 
@@ -111,10 +107,7 @@ impl Send {
         kernel.nl_family = libc::AF_NETLINK as libc::sa_family_t;
         Send {
             header,
-            vector: libc::iovec {
-                iov_base: ptr::null_mut(),
-                iov_len: 0,
-            },
+            vector: libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 },
             kernel,
             socket: 0,
             token: 0,

@@ -64,25 +64,14 @@ impl Socket {
             None, // NETLINK_ROUTE is 0.
         )
         .map_err(|e| RingError::from_socket("open an rtnetlink socket", e.raw_os_error()))?;
-        let receive_buffer_bytes = set_buffer(
-            &fd,
-            libc::SO_RCVBUFFORCE,
-            libc::SO_RCVBUF,
-            config.receive_buffer_bytes,
-        )?;
-        let send_buffer_bytes = set_buffer(
-            &fd,
-            libc::SO_SNDBUFFORCE,
-            libc::SO_SNDBUF,
-            SEND_BUFFER_BYTES,
-        )?;
+        let receive_buffer_bytes =
+            set_buffer(&fd, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, config.receive_buffer_bytes)?;
+        let send_buffer_bytes =
+            set_buffer(&fd, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_BUFFER_BYTES)?;
         for (option, attempted) in [
             (libc::NETLINK_EXT_ACK, "ask rtnetlink for extended acks"),
             (libc::NETLINK_CAP_ACK, "ask rtnetlink for short acks"),
-            (
-                libc::NETLINK_GET_STRICT_CHK,
-                "ask rtnetlink for strict checks of dumps",
-            ),
+            (libc::NETLINK_GET_STRICT_CHK, "ask rtnetlink for strict checks of dumps"),
         ] {
             set_option(&fd, libc::SOL_NETLINK, option, 1)
                 .map_err(|errno| RingError::from_socket(attempted, errno))?;
@@ -94,10 +83,8 @@ impl Socket {
             .map_err(|e| RingError::from_socket("read a netlink port", e.raw_os_error()))?
             .pid();
         for &group in config.groups {
-            let number = c_int::try_from(group).map_err(|_| RingError::Membership {
-                group,
-                errno: libc::EINVAL,
-            })?;
+            let number = c_int::try_from(group)
+                .map_err(|_| RingError::Membership { group, errno: libc::EINVAL })?;
             set_option(&fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, number)
                 .map_err(|errno| RingError::Membership { group, errno })?;
         }
@@ -139,10 +126,7 @@ impl Socket {
         if result != 0 {
             return Err(last_errno());
         }
-        Ok(Memory {
-            queued_bytes: values[MEMINFO_RECEIVE_ALLOCATED],
-            drops: values[MEMINFO_DROPS],
-        })
+        Ok(Memory { queued_bytes: values[MEMINFO_RECEIVE_ALLOCATED], drops: values[MEMINFO_DROPS] })
     }
 
     /// How many datagrams were dropped since this was last asked.
@@ -182,11 +166,7 @@ fn set_option(fd: &OwnedFd, level: c_int, option: c_int, value: c_int) -> Result
             size_of::<c_int>() as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(last_errno())
-    }
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 fn get_option(fd: &OwnedFd, level: c_int, option: c_int) -> Result<c_int, i32> {
@@ -194,23 +174,11 @@ fn get_option(fd: &OwnedFd, level: c_int, option: c_int) -> Result<c_int, i32> {
     let mut length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the kernel writes at most one int into `value` before the call returns.
     let result = unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            level,
-            option,
-            (&raw mut value).cast(),
-            &mut length,
-        )
+        libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &mut length)
     };
-    if result == 0 {
-        Ok(value)
-    } else {
-        Err(last_errno())
-    }
+    if result == 0 { Ok(value) } else { Err(last_errno()) }
 }
 
 fn last_errno() -> i32 {
-    std::io::Error::last_os_error()
-        .raw_os_error()
-        .unwrap_or(libc::EIO)
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }

@@ -57,10 +57,9 @@ impl Token {
                 generation: (bits >> GENERATION_SHIFT) as u32,
             },
             SEND => Token::Send { slot: bits as u32 },
-            CANCEL => Token::Cancel {
-                socket: bits as u16,
-                generation: (bits >> GENERATION_SHIFT) as u32,
-            },
+            CANCEL => {
+                Token::Cancel { socket: bits as u16, generation: (bits >> GENERATION_SHIFT) as u32 }
+            }
             WAKE => Token::Wake,
             DOORBELL => Token::Doorbell { slot: bits as u16 },
             _ => Token::Unknown,
@@ -79,19 +78,10 @@ mod tests {
     #[test]
     fn every_token_comes_back_as_it_went() {
         for token in [
-            Token::Receive {
-                socket: 0,
-                generation: 0,
-            },
-            Token::Receive {
-                socket: u16::MAX,
-                generation: u32::MAX,
-            },
+            Token::Receive { socket: 0, generation: 0 },
+            Token::Receive { socket: u16::MAX, generation: u32::MAX },
             Token::Send { slot: u32::MAX },
-            Token::Cancel {
-                socket: 7,
-                generation: u32::MAX,
-            },
+            Token::Cancel { socket: 7, generation: u32::MAX },
             Token::Wake,
             Token::Doorbell { slot: u16::MAX },
             Token::Unknown,

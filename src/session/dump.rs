@@ -10,11 +10,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Sequence;
-use crate::host::Table;
 use crate::limits::{
     DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_MAX,
 };
-use crate::wire::encode::{self, Dump};
+use crate::model::network::Table;
+use crate::wire::encode;
 
 /// The dumps of one socket, one at a time: a second one would meet EBUSY.
 #[derive(Debug, Default)]
@@ -35,18 +35,9 @@ enum State {
     /// The event socket is to be read until it is empty.
     Draining,
     /// That table is to be asked for, not before then.
-    Wanted {
-        table: Table,
-        at: Instant,
-        goes_on: bool,
-    },
+    Wanted { table: Table, at: Instant, goes_on: bool },
     /// That table is being read.
-    InFlight {
-        table: Table,
-        sequence: u32,
-        deadline: Instant,
-        interrupted: bool,
-    },
+    InFlight { table: Table, sequence: u32, deadline: Instant, interrupted: bool },
 }
 
 /// What comes after the end of a dump.
@@ -74,11 +65,7 @@ impl Dumps {
     pub(crate) fn start_at(&mut self, table: Table, now: Instant) {
         if self.state == State::Idle {
             *self = Self::default();
-            self.state = State::Wanted {
-                table,
-                at: now,
-                goes_on: false,
-            };
+            self.state = State::Wanted { table, at: now, goes_on: false };
         }
     }
 
@@ -134,30 +121,15 @@ impl Dumps {
             return None;
         }
         let sequence = numbers.next();
-        let what = match table {
-            Table::Links => Dump::Links,
-            Table::Addresses => Dump::Addresses,
-            Table::Routes => Dump::Routes,
-        };
-        encode::dump(what, sequence, buffer);
+        encode::dump(table, sequence, buffer);
         let (deadline, interrupted) = (now + DUMP_DEADLINE, false);
-        self.state = State::InFlight {
-            table,
-            sequence,
-            deadline,
-            interrupted,
-        };
+        self.state = State::InFlight { table, sequence, deadline, interrupted };
         Some((table, goes_on))
     }
 
     /// A part of the dump came; `changed` where the kernel says that it is not consistent.
     pub(crate) fn handle_part(&mut self, now: Instant, changed: bool) {
-        if let State::InFlight {
-            deadline,
-            interrupted,
-            ..
-        } = &mut self.state
-        {
+        if let State::InFlight { deadline, interrupted, .. } = &mut self.state {
             *deadline = now + DUMP_DEADLINE;
             *interrupted |= changed;
         }
@@ -172,10 +144,7 @@ impl Dumps {
         lacking: bool,
         disturbed: bool,
     ) -> DumpStep {
-        let State::InFlight {
-            table, interrupted, ..
-        } = self.state
-        else {
+        let State::InFlight { table, interrupted, .. } = self.state else {
             return DumpStep::Again;
         };
         if errno != 0 {
@@ -187,21 +156,13 @@ impl Dumps {
         }
         if interrupted && self.restarts < DUMP_RESTARTS_MAX {
             self.restarts += 1;
-            self.state = State::Wanted {
-                table,
-                at: now,
-                goes_on: true,
-            };
+            self.state = State::Wanted { table, at: now, goes_on: true };
             return DumpStep::Again;
         }
         self.looks += 1;
         let is_doubtful = lacking || disturbed;
         if table == Table::Routes && is_doubtful && self.looks < ROUTE_LOOKS_MAX {
-            self.state = State::Wanted {
-                table,
-                at: now,
-                goes_on: true,
-            };
+            self.state = State::Wanted { table, at: now, goes_on: true };
             return DumpStep::Again;
         }
         (self.looks, self.restarts, self.errors) = (0, 0, 0);
@@ -213,11 +174,7 @@ impl Dumps {
                 return DumpStep::Finished;
             }
         };
-        self.state = State::Wanted {
-            table: next,
-            at: now,
-            goes_on: false,
-        };
+        self.state = State::Wanted { table: next, at: now, goes_on: false };
         DumpStep::Next
     }
 
@@ -233,9 +190,9 @@ impl Dumps {
     /// The dump in flight has been silent for too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<DumpStep> {
         match self.state {
-            State::InFlight {
-                table, deadline, ..
-            } if deadline <= now => Some(self.retry(now, table, libc::ETIMEDOUT)),
+            State::InFlight { table, deadline, .. } if deadline <= now => {
+                Some(self.retry(now, table, libc::ETIMEDOUT))
+            }
             _ => None,
         }
     }
@@ -245,11 +202,7 @@ impl Dumps {
         if self.errors > DUMP_ERRORS_MAX {
             return DumpStep::Failed(errno);
         }
-        self.state = State::Wanted {
-            table,
-            at: now + DUMP_RETRY_DELAY,
-            goes_on: true,
-        };
+        self.state = State::Wanted { table, at: now + DUMP_RETRY_DELAY, goes_on: true };
         DumpStep::Again
     }
 }

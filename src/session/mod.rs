@@ -6,6 +6,8 @@
 
 mod dump;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::dump::{DumpStep, Dumps};
 pub(crate) use self::requests::Requests;

@@ -13,9 +13,8 @@ use super::Sequence;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX};
 use crate::model::change::{Change, Op};
 use crate::model::object::ObjectId;
-use crate::model::refusal::Refusal;
+use crate::model::refusal::{Outcome, Refusal};
 use crate::model::text::{LinkName, write_escaped};
-use crate::reconcile::Outcome;
 use crate::wire::decode::Ack;
 use crate::wire::encode::{self, EncodeError};
 
@@ -78,23 +77,11 @@ impl Requests {
             Err(EncodeError::UnknownLink(name)) => {
                 let message = Some(format!("link {name} is not there any more").into());
                 let (errno, offset) = (libc::ENODEV, None);
-                Some(Outcome::Refused(Refusal {
-                    op,
-                    object,
-                    errno,
-                    message,
-                    offset,
-                    sequence,
-                }))
+                Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
             }
         };
         self.notification_bytes += notification_bytes(change);
-        self.entries.push(Entry {
-            sequence,
-            op,
-            object,
-            outcome,
-        });
+        self.entries.push(Entry { sequence, op, object, outcome });
     }
 
     /// Closes the batch for sending; `false` where nothing is to be sent.
@@ -109,10 +96,7 @@ impl Requests {
 
     /// An answer. Returns the outcomes of the whole batch when it was the last one.
     pub(crate) fn handle_ack(&mut self, ack: &Ack<'_>) -> Option<std::vec::IntoIter<Outcome>> {
-        let entry = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.sequence == ack.sequence)?;
+        let entry = self.entries.iter_mut().find(|entry| entry.sequence == ack.sequence)?;
         if ack.errno != 0 {
             entry.outcome = Some(Outcome::Refused(Refusal {
                 op: entry.op,
@@ -129,21 +113,9 @@ impl Requests {
     /// The batch could not be sent at all, or had nothing to send.
     pub(crate) fn fail(&mut self, errno: i32) -> std::vec::IntoIter<Outcome> {
         self.close(move |entry| {
-            let Entry {
-                op,
-                object,
-                sequence,
-                ..
-            } = *entry;
+            let Entry { op, object, sequence, .. } = *entry;
             let (message, offset) = (None, None);
-            Outcome::Refused(Refusal {
-                op,
-                object,
-                errno,
-                message,
-                offset,
-                sequence,
-            })
+            Outcome::Refused(Refusal { op, object, errno, message, offset, sequence })
         })
     }
 
@@ -160,11 +132,7 @@ impl Requests {
     fn close(&mut self, otherwise: impl Fn(&Entry) -> Outcome) -> std::vec::IntoIter<Outcome> {
         let entries = std::mem::take(self).entries;
         let outcome = |mut entry: Entry| entry.outcome.take().unwrap_or_else(|| otherwise(&entry));
-        entries
-            .into_iter()
-            .map(outcome)
-            .collect::<Vec<_>>()
-            .into_iter()
+        entries.into_iter().map(outcome).collect::<Vec<_>>().into_iter()
     }
 }
 

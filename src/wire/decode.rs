@@ -91,9 +91,7 @@ pub(crate) fn decode<'a>(
         NLMSG_NOOP => sink(Decoded::Ignored),
         NLMSG_ERROR => sink(Decoded::Ack(ack(message)?)),
         // The kernel may leave the errno of a NLMSG_DONE out.
-        NLMSG_DONE => sink(Decoded::Done {
-            errno: u32_at(payload, 0).map_or(0, positive_errno),
-        }),
+        NLMSG_DONE => sink(Decoded::Done { errno: u32_at(payload, 0).map_or(0, positive_errno) }),
         NLMSG_OVERRUN => sink(Decoded::Overrun),
         RTM_NEWLINK => sink(link::decode(payload, false)?),
         RTM_DELLINK => sink(link::decode(payload, true)?),

@@ -19,6 +19,7 @@ use netlink_packet_route::route::RouteMessage;
 use super::numbers::flags::*;
 use super::view::MESSAGE_FLAGS_OFFSET;
 use crate::model::change::Change;
+use crate::model::network::Table;
 use crate::model::text::LinkName;
 
 /// Why a change could not be written as a message.
@@ -29,24 +30,13 @@ pub(crate) enum EncodeError {
     UnknownLink(LinkName),
 }
 
-/// What to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dump {
-    /// RTM_GETLINK.
-    Links,
-    /// RTM_GETADDR of all families.
-    Addresses,
-    /// RTM_GETROUTE of all families and tables.
-    Routes,
-}
-
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
 /// zero, which asks for everything.
-pub(crate) fn dump(what: Dump, sequence: u32, out: &mut BytesMut) {
-    let message = match what {
-        Dump::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        Dump::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        Dump::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
+pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
+    let message = match table {
+        Table::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        Table::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        Table::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
     };
     append(message, NLM_F_DUMP, sequence, out);
 }
@@ -78,49 +68,39 @@ pub(crate) fn change(
     const REPLACE: u16 = NLM_F_CREATE | NLM_F_REPLACE;
     const APPEND: u16 = NLM_F_CREATE | NLM_F_APPEND;
     let (message, flags) = match change {
-        Change::CreateLink(new) => (
-            RouteNetlinkMessage::NewLink(link::create(new, resolve)?),
-            CREATE,
-        ),
+        Change::CreateLink(new) => {
+            (RouteNetlinkMessage::NewLink(link::create(new, resolve)?), CREATE)
+        }
         // Not RTM_SETLINK, which acknowledges the settings of a kind and ignores them. A driver
         // sees the whole message when it gets its settings, and may refuse what stands beside
         // them: one takes no MTU there (EOPNOTSUPP), as tests/kernel_changes.rs shows.
-        Change::SetLink(update) => (
-            RouteNetlinkMessage::NewLink(link::update(update, resolve)?),
-            0,
-        ),
+        Change::SetLink(update) => {
+            (RouteNetlinkMessage::NewLink(link::update(update, resolve)?), 0)
+        }
         Change::DeleteLink(name) => {
             let mut message = LinkMessage::default();
             message.header.index = resolve(*name)?;
             (RouteNetlinkMessage::DelLink(message), 0)
         }
-        Change::PutAddress {
-            link,
-            prefix,
-            protocol,
-            replace,
-        } => (
+        Change::PutAddress { link, prefix, protocol, replace } => (
             RouteNetlinkMessage::NewAddress(address::put(resolve(*link)?, *prefix, *protocol)),
             if *replace { REPLACE } else { CREATE },
         ),
-        Change::DeleteAddress { link, prefix, peer } => (
-            RouteNetlinkMessage::DelAddress(address::delete(resolve(*link)?, *prefix, *peer)),
-            0,
-        ),
+        Change::DeleteAddress { link, prefix, peer } => {
+            (RouteNetlinkMessage::DelAddress(address::delete(resolve(*link)?, *prefix, *peer)), 0)
+        }
         // An IPv6 slot holds several next hops: with NLM_F_EXCL a second one is refused. The
         // same hop twice is EEXIST either way (rt6_duplicate_nexthop).
         Change::CreateRoute(route) => (
             RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),
             if route.to.is_ipv4() { CREATE } else { APPEND },
         ),
-        Change::ReplaceRoute(route) => (
-            RouteNetlinkMessage::NewRoute(route::put(route, resolve)?),
-            REPLACE,
-        ),
-        Change::DeleteRoute(route) => (
-            RouteNetlinkMessage::DelRoute(route::delete(route, resolve)?),
-            0,
-        ),
+        Change::ReplaceRoute(route) => {
+            (RouteNetlinkMessage::NewRoute(route::put(route, resolve)?), REPLACE)
+        }
+        Change::DeleteRoute(route) => {
+            (RouteNetlinkMessage::DelRoute(route::delete(route, resolve)?), 0)
+        }
     };
     append(message, flags, sequence, out);
     Ok(())

@@ -11,9 +11,7 @@ pub(crate) mod flags {
     // Of requests, and of notifications: the object came in the place of another one.
     pub(crate) use netlink_packet_core::NLM_F_REPLACE;
     // Of the messages of a dump.
-    pub(crate) use netlink_packet_core::{
-        NLM_F_DUMP_INTR, NLM_F_MULTIPART as NLM_F_MULTI,
-    };
+    pub(crate) use netlink_packet_core::{NLM_F_DUMP_INTR, NLM_F_MULTIPART as NLM_F_MULTI};
     // Of NLMSG_ERROR.
     pub(crate) use netlink_packet_core::{NLM_F_ACK_TLVS, NLM_F_CAPPED};
 }

@@ -62,9 +62,7 @@ impl<'a> Iterator for Messages<'a> {
         let bytes = std::mem::take(&mut self.rest);
         // Without a length that holds, nobody knows where the next message begins.
         let Some((message, rest)) = split_message(bytes) else {
-            return Some(Err(Malformed(
-                "a message's length is not that of a message",
-            )));
+            return Some(Err(Malformed("a message's length is not that of a message")));
         };
         self.rest = rest;
         Some(Ok(message))
@@ -86,10 +84,7 @@ fn split_message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
 
 /// The attributes in `bytes`, in order.
 pub(crate) fn attributes(bytes: &[u8]) -> Attributes<'_> {
-    Attributes {
-        rest: bytes,
-        malformed: false,
-    }
+    Attributes { rest: bytes, malformed: false }
 }
 
 /// See [`attributes`].
@@ -171,8 +166,7 @@ impl<'a> Attribute<'a> {
     /// The bytes before the final zero, which some attributes have and some lack.
     pub(super) fn text(&self) -> &'a [u8] {
         let end = self.value.iter().position(|&byte| byte == 0);
-        end.and_then(|end| self.value.get(..end))
-            .unwrap_or(self.value)
+        end.and_then(|end| self.value.get(..end)).unwrap_or(self.value)
     }
 
     /// The text, where it is not longer than that.

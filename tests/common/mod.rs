@@ -76,19 +76,10 @@ pub(crate) fn links() -> BTreeMap<String, Value> {
 /// The addresses of one link as `ip` shows them, `address/length`, in its order.
 pub(crate) fn addresses_of(link: &str) -> Vec<String> {
     let shown = ip_json(&format!("addr show dev {link}"));
-    let infos = shown
-        .iter()
-        .filter_map(|entry| entry["addr_info"].as_array())
-        .flatten();
+    let infos = shown.iter().filter_map(|entry| entry["addr_info"].as_array()).flatten();
     infos
         .filter(|info| info["local"].is_string())
-        .map(|info| {
-            format!(
-                "{}/{}",
-                info["local"].as_str().unwrap_or_default(),
-                info["prefixlen"]
-            )
-        })
+        .map(|info| format!("{}/{}", info["local"].as_str().unwrap_or_default(), info["prefixlen"]))
         .collect()
 }
 
@@ -98,12 +89,11 @@ pub(crate) fn routes() -> Vec<String> {
     for family in ["-4", "-6"] {
         let shown = ip(&format!("{family} -N route show table all"));
         let lasting = |word: &&str| !matches!(*word, "linkdown" | "dead");
-        lines.extend(shown.lines().map(|line| {
-            line.split_whitespace()
-                .filter(lasting)
-                .collect::<Vec<_>>()
-                .join(" ")
-        }));
+        lines.extend(
+            shown
+                .lines()
+                .map(|line| line.split_whitespace().filter(lasting).collect::<Vec<_>>().join(" ")),
+        );
     }
     lines.sort();
     lines

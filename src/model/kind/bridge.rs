@@ -26,10 +26,7 @@ pub(super) static KIND: Kind = Kind {
         },
         Key {
             name: "ageing_time",
-            value: ValueType::Number {
-                min: 0,
-                max: 100_000_000,
-            },
+            value: ValueType::Number { min: 0, max: 100_000_000 },
             required: false,
             only_at_creation: false,
             rounding: 1,

@@ -3,13 +3,8 @@
 use super::{Key, Kind, ValueType};
 
 /// MACVLAN_MODE_* of `linux/if_link.h`.
-const MODES: &[(&str, u32)] = &[
-    ("private", 1),
-    ("vepa", 2),
-    ("bridge", 4),
-    ("passthru", 8),
-    ("source", 16),
-];
+const MODES: &[(&str, u32)] =
+    &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", 16)];
 
 pub(super) static KIND: Kind = Kind {
     name: "macvlan",

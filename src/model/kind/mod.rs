@@ -100,10 +100,7 @@ pub struct Settings {
 impl Settings {
     /// No value for any key.
     pub fn new(kind: &'static Kind) -> Self {
-        Self {
-            kind,
-            values: [None; KEYS_MAX],
-        }
+        Self { kind, values: [None; KEYS_MAX] }
     }
 
     /// The value of the key at `position` in the kind's table.
@@ -135,9 +132,7 @@ impl Settings {
     /// Each key with a value, in table order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Key, Value)> + '_ {
         let keys = self.kind.keys;
-        keys.iter()
-            .zip(&self.values)
-            .filter_map(|(key, value)| value.map(|value| (key, value)))
+        keys.iter().zip(&self.values).filter_map(|(key, value)| value.map(|value| (key, value)))
     }
 
     /// Whether no key has a value.
@@ -166,9 +161,7 @@ impl Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.kind.name)?;
-        f.debug_map()
-            .entries(self.iter().map(|(key, value)| (key.name, value)))
-            .finish()
+        f.debug_map().entries(self.iter().map(|(key, value)| (key.name, value))).finish()
     }
 }
 
@@ -180,20 +173,12 @@ impl PartialEq for Kind {
 
 impl Kind {
     /// Every kind that a document can declare.
-    pub const ALL: &'static [&'static Kind] = &[
-        &bridge::KIND,
-        &ifb::KIND,
-        &macvlan::KIND,
-        &veth::KIND,
-        &vxlan::KIND,
-    ];
+    pub const ALL: &'static [&'static Kind] =
+        &[&bridge::KIND, &ifb::KIND, &macvlan::KIND, &veth::KIND, &vxlan::KIND];
 
     /// The kind of that name, where it can be declared.
     pub fn by_name(name: &[u8]) -> Option<&'static Kind> {
-        Self::ALL
-            .iter()
-            .find(|kind| kind.name.as_bytes() == name)
-            .copied()
+        Self::ALL.iter().find(|kind| kind.name.as_bytes() == name).copied()
     }
 
     /// The place of a key in the table.
@@ -213,10 +198,7 @@ impl Key {
         let ValueType::Word(words) = self.value else {
             return None;
         };
-        words
-            .iter()
-            .find(|(_, known)| *known == number)
-            .map(|(word, _)| *word)
+        words.iter().find(|(_, known)| *known == number).map(|(word, _)| *word)
     }
 }
 
@@ -229,13 +211,7 @@ mod tests {
         for kind in Kind::ALL {
             assert!(kind.keys.len() <= KEYS_MAX, "{}: raise KEYS_MAX", kind.name);
             for (at, key) in kind.keys.iter().enumerate() {
-                assert_eq!(
-                    kind.position(key.name),
-                    Some(at),
-                    "{} {}",
-                    kind.name,
-                    key.name
-                );
+                assert_eq!(kind.position(key.name), Some(at), "{} {}", kind.name, key.name);
                 assert!(!key.doc.is_empty(), "{} {}", kind.name, key.name);
             }
             let links = kind

@@ -10,10 +10,7 @@ pub(super) static KIND: Kind = Kind {
     keys: &[
         Key {
             name: "id",
-            value: ValueType::Number {
-                min: 0,
-                max: 0x00ff_ffff,
-            },
+            value: ValueType::Number { min: 0, max: 0x00ff_ffff },
             required: true,
             only_at_creation: true,
             rounding: 0,

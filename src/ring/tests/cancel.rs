@@ -32,9 +32,7 @@ fn a_disarmed_socket_keeps_what_comes_meanwhile() {
         ring.arm(socket);
         while next < 401 {
             turn_until(&mut ring, |completion| {
-                let Completion::Received(received) = completion else {
-                    panic!("{completion:?}")
-                };
+                let Completion::Received(received) = completion else { panic!("{completion:?}") };
                 assert_eq!(number_of(received.bytes), next);
                 next += 1;
                 true
@@ -53,9 +51,7 @@ fn a_thousand_cancels_leave_all_as_it_was() {
         for _ in 0..1000 {
             ring.arm(socket);
             ring.disarm(socket);
-            turn_until(&mut ring, |completion| {
-                matches!(completion, Completion::Cancelled(_))
-            });
+            turn_until(&mut ring, |completion| matches!(completion, Completion::Cancelled(_)));
         }
         let after = ring.counters();
         assert_eq!(after.reads_cancelled, 1000);
@@ -76,54 +72,38 @@ fn armed_again_while_disarming_it_goes_on_after_cancelled() {
         turn(&mut ring, |completion| panic!("{completion:?}"));
         ring.disarm(socket);
         ring.arm(socket);
-        turn_until(&mut ring, |completion| {
-            matches!(completion, Completion::Cancelled(_))
-        });
+        turn_until(&mut ring, |completion| matches!(completion, Completion::Cancelled(_)));
         assert!(ring.is_armed(socket));
         change_addresses("add", 1..2);
-        turn_until(&mut ring, |completion| {
-            matches!(completion, Completion::Received(_))
-        });
+        turn_until(&mut ring, |completion| matches!(completion, Completion::Received(_)));
     });
 }
 
 #[test]
 fn cancels_under_churn_lose_nothing() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            event_buffers: 8,
-            completion_entries: 16,
-            ..config()
-        });
+        let mut ring = open(&Config { event_buffers: 8, completion_entries: 16, ..config() });
         let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 32 << 20);
         let churn = {
             // In this thread's namespace, which a child inherits.
-            let lines: String = (1..5001)
-                .map(|n| format!("addr add {}/32 dev lo\n", address(n)))
-                .collect();
+            let lines: String =
+                (1..5001).map(|n| format!("addr add {}/32 dev lo\n", address(n))).collect();
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), lines).unwrap();
-            let child = Command::new("ip")
-                .arg("-batch")
-                .arg(file.path())
-                .spawn()
-                .expect("the ip program");
+            let child =
+                Command::new("ip").arg("-batch").arg(file.path()).spawn().expect("the ip program");
             (child, file)
         };
         let (mut next, mut cancelled) = (1, 0);
         while next < 5001 {
             ring.arm(socket);
-            turn(&mut ring, |completion| {
-                read_in_order(completion, &mut next, &mut cancelled)
-            });
+            turn(&mut ring, |completion| read_in_order(completion, &mut next, &mut cancelled));
             if !ring.disarm(socket) {
                 continue;
             }
             let so_far = cancelled;
             while cancelled == so_far {
-                turn(&mut ring, |completion| {
-                    read_in_order(completion, &mut next, &mut cancelled)
-                });
+                turn(&mut ring, |completion| read_in_order(completion, &mut next, &mut cancelled));
             }
         }
         let (mut child, _file) = churn;

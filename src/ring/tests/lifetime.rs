@@ -46,9 +46,7 @@ fn a_closed_socket_is_silent_and_its_slot_is_reused() {
         assert_eq!(netlink_ports().len(), before.len() + 1);
         ring.arm(kept);
         ring.send(kept, get_link(Some(1), 1), 1);
-        turn_until(&mut ring, |completion| {
-            matches!(completion, Completion::Received(_))
-        });
+        turn_until(&mut ring, |completion| matches!(completion, Completion::Received(_)));
     });
 }
 
@@ -69,10 +67,7 @@ fn a_hundred_rings_leave_no_port() {
 #[test]
 fn a_panic_in_the_callback_leaves_a_ring_that_works() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            event_buffers: 2,
-            ..config()
-        });
+        let mut ring = open(&Config { event_buffers: 2, ..config() });
         let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 1 << 20);
         ring.arm(socket);
         ring.enter(super::super::Wait::None).unwrap();

@@ -38,18 +38,14 @@ pub(super) fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// Runs `ip`, in the namespace of the calling thread.
 pub(super) fn ip(arguments: &[&str]) {
-    let status = Command::new("ip")
-        .args(arguments)
-        .status()
-        .expect("the ip program");
+    let status = Command::new("ip").args(arguments).status().expect("the ip program");
     assert!(status.success(), "ip {arguments:?}");
 }
 
 /// Runs `ip -batch` over numbered addresses 10.x.y.z/32 on lo; `verb` is add or del.
 pub(super) fn change_addresses(verb: &str, numbers: std::ops::Range<u32>) {
-    let lines: String = numbers
-        .map(|n| format!("addr {verb} {}/32 dev lo\n", address(n)))
-        .collect();
+    let lines: String =
+        numbers.map(|n| format!("addr {verb} {}/32 dev lo\n", address(n))).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), lines).unwrap();
     ip(&["-batch", file.path().to_str().unwrap()]);
@@ -76,20 +72,13 @@ pub(super) fn open(config: &Config) -> Ring {
 }
 
 pub(super) fn events(ring: &mut Ring, groups: &[u32], receive_buffer_bytes: usize) -> SocketId {
-    let config = SocketConfig {
-        groups,
-        receive_buffer_bytes,
-        buffers: BufferGroup::Events,
-    };
+    let config = SocketConfig { groups, receive_buffer_bytes, buffers: BufferGroup::Events };
     ring.open_socket(&config).unwrap()
 }
 
 pub(super) fn replies(ring: &mut Ring) -> SocketId {
-    let config = SocketConfig {
-        groups: &[],
-        receive_buffer_bytes: 1 << 20,
-        buffers: BufferGroup::Replies,
-    };
+    let config =
+        SocketConfig { groups: &[], receive_buffer_bytes: 1 << 20, buffers: BufferGroup::Replies };
     ring.open_socket(&config).unwrap()
 }
 
@@ -128,10 +117,7 @@ pub(super) fn number_of(bytes: &[u8]) -> u32 {
 
 /// One turn of at most 100 ms.
 pub(super) fn turn(ring: &mut Ring, handle: impl FnMut(Completion<'_>)) {
-    let wait = Wait::One {
-        timeout: Some(Duration::from_millis(100)),
-        collect: None,
-    };
+    let wait = Wait::One { timeout: Some(Duration::from_millis(100)), collect: None };
     ring.enter(wait).unwrap();
     ring.reap(handle);
 }

@@ -31,9 +31,7 @@ fn an_overrun_is_reported_with_its_drops_and_the_receive_goes_on() {
 
         change_addresses("add", 101..102);
         turn_until(&mut ring, |completion| {
-            let Completion::Received(received) = completion else {
-                panic!("{completion:?}")
-            };
+            let Completion::Received(received) = completion else { panic!("{completion:?}") };
             number_of(received.bytes) == 101
         });
     });
@@ -42,10 +40,7 @@ fn an_overrun_is_reported_with_its_drops_and_the_receive_goes_on() {
 #[test]
 fn an_overrun_beside_exhausted_buffers_is_reported_too() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            event_buffers: 2,
-            ..config()
-        });
+        let mut ring = open(&Config { event_buffers: 2, ..config() });
         let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 16 << 10);
         ring.arm(socket);
         let (mut lost, mut received) = (0, 0);

@@ -45,10 +45,7 @@ fn a_sandbox_needs_no_root() {
 #[test]
 fn a_sandbox_after_a_second_thread_is_refused_to_root_too() {
     if let Some(output) = rerun("late", &[]) {
-        assert!(
-            output.contains("before the process has a second thread"),
-            "{output}"
-        );
+        assert!(output.contains("before the process has a second thread"), "{output}");
     }
 }
 
@@ -59,12 +56,7 @@ fn cancels_and_rings_leave_no_descriptor() {
     }
 }
 
-const NOBODY: &[&str] = &[
-    "setpriv",
-    "--reuid=65534",
-    "--regid=65534",
-    "--clear-groups",
-];
+const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// Runs before `main`, when there is one thread yet; ends the process if it is one of ours.
 #[used]
@@ -125,10 +117,7 @@ extern "C" fn child() {
 /// word about it, where that is not possible here.
 fn rerun(child: &str, under: &[&str]) -> Option<String> {
     // A copy where everybody may read it: a build folder is often private.
-    let folder = tempfile::Builder::new()
-        .prefix("ringlink-test")
-        .tempdir()
-        .unwrap();
+    let folder = tempfile::Builder::new().prefix("ringlink-test").tempdir().unwrap();
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(folder.path(), open_to_all).unwrap();
     let program = folder.path().join("tests");

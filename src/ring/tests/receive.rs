@@ -46,9 +46,7 @@ fn a_send_that_the_kernel_refuses_hands_its_buffer_back() {
         let bytes = ring.send_buffer_bytes(socket) + 1;
         ring.send(socket, BytesMut::zeroed(bytes), 5);
         turn_until(&mut ring, |completion| {
-            let Completion::Sent(sent) = completion else {
-                panic!("{completion:?}")
-            };
+            let Completion::Sent(sent) = completion else { panic!("{completion:?}") };
             assert_eq!(sent.result, Err(libc::EMSGSIZE));
             assert_eq!(sent.buffer.len(), bytes);
             true
@@ -59,10 +57,7 @@ fn a_send_that_the_kernel_refuses_hands_its_buffer_back() {
 #[test]
 fn more_sends_than_the_queue_holds_all_go_out() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            submission_entries: 4,
-            ..config()
-        });
+        let mut ring = open(&Config { submission_entries: 4, ..config() });
         let socket = replies(&mut ring);
         for token in 0..500 {
             ring.send(socket, get_link(Some(1), token as u32), token);
@@ -85,10 +80,7 @@ fn more_sends_than_the_queue_holds_all_go_out() {
 fn one_receive_brings_many_events() {
     for pollable in [false, true] {
         in_namespace(move || {
-            let mut ring = open(&Config {
-                pollable,
-                ..config()
-            });
+            let mut ring = open(&Config { pollable, ..config() });
             let socket = events(&mut ring, &[RTNLGRP_LINK], 1 << 20);
             ring.arm(socket);
             ring.enter(Wait::None).unwrap();
@@ -114,10 +106,7 @@ fn one_receive_brings_many_events() {
 #[test]
 fn a_pollable_ring_wakes_a_poll() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            pollable: true,
-            ..config()
-        });
+        let mut ring = open(&Config { pollable: true, ..config() });
         let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 1 << 20);
         ring.arm(socket);
         ring.enter(Wait::None).unwrap();
@@ -128,9 +117,7 @@ fn a_pollable_ring_wakes_a_poll() {
             assert_eq!(poll(&ring, 10_000), 1);
             ring.enter(Wait::None).unwrap();
             ring.reap(|completion| {
-                let Completion::Received(received) = completion else {
-                    panic!("{completion:?}")
-                };
+                let Completion::Received(received) = completion else { panic!("{completion:?}") };
                 assert_eq!(number_of(received.bytes), number);
             });
             let waker = waker.clone();
@@ -151,18 +138,13 @@ fn poll(ring: &Ring, timeout_ms: u16) -> i32 {
 #[test]
 fn a_datagram_longer_than_its_buffer_is_flagged() {
     in_namespace(|| {
-        let mut ring = open(&Config {
-            event_buffer_bytes: 128,
-            ..config()
-        });
+        let mut ring = open(&Config { event_buffer_bytes: 128, ..config() });
         let socket = events(&mut ring, &[RTNLGRP_LINK], 1 << 20);
         ring.arm(socket);
         ring.enter(Wait::None).unwrap();
         ip(&["link", "set", "lo", "mtu", "1400"]);
         turn_until(&mut ring, |completion| {
-            let Completion::Received(received) = completion else {
-                panic!("{completion:?}")
-            };
+            let Completion::Received(received) = completion else { panic!("{completion:?}") };
             assert!(received.truncated);
             assert_eq!(received.bytes.len(), 128);
             assert_eq!(kind_of(received.bytes), 16);
@@ -225,9 +207,7 @@ fn a_full_completion_queue_loses_nothing() {
         let mut next = 1;
         while next < 1001 {
             turn_until(&mut ring, |completion| {
-                let Completion::Received(received) = completion else {
-                    panic!("{completion:?}")
-                };
+                let Completion::Received(received) = completion else { panic!("{completion:?}") };
                 assert_eq!(number_of(received.bytes), next);
                 next += 1;
                 true
@@ -257,10 +237,7 @@ fn a_collecting_wait_gathers_what_comes_meanwhile() {
         };
         ring.enter(wait).unwrap();
         let took = started.elapsed();
-        assert!(
-            took >= Duration::from_millis(4) && took < Duration::from_secs(1),
-            "{took:?}"
-        );
+        assert!(took >= Duration::from_millis(4) && took < Duration::from_secs(1), "{took:?}");
         let mut seen = 0;
         ring.reap(|_| seen += 1);
         assert_eq!(seen, 2);

@@ -5,18 +5,12 @@ use std::time::Instant;
 use super::super::{Completion, Doorbell, Wait};
 use super::*;
 
-const LONG: Wait = Wait::One {
-    timeout: Some(Duration::from_secs(20)),
-    collect: None,
-};
+const LONG: Wait = Wait::One { timeout: Some(Duration::from_secs(20)), collect: None };
 
 #[test]
 fn ten_thousand_wakes_are_each_seen() {
     for pollable in [false, true] {
-        let mut ring = open(&Config {
-            pollable,
-            ..config()
-        });
+        let mut ring = open(&Config { pollable, ..config() });
         let waker = ring.waker().unwrap();
         let (answer, answered) = std::sync::mpsc::channel();
         let other = thread::spawn(move || {
@@ -88,10 +82,7 @@ fn wakers_race_the_drop_of_their_ring() {
 #[test]
 fn a_turn_rings_a_doorbell_on_its_way() {
     for pollable in [false, true] {
-        let mut ring = open(&Config {
-            pollable,
-            ..config()
-        });
+        let mut ring = open(&Config { pollable, ..config() });
         let mut doorbell = Doorbell::new().unwrap();
         let handle = doorbell.handle();
         let consumer = thread::spawn(move || {

@@ -46,9 +46,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
     }
     // IFA_ADDRESS is the far end where IFA_LOCAL is there too; IPv6 leaves IFA_LOCAL out where
     // there is no far end (see the comment in `linux/if_addr.h`).
-    let address = local
-        .or(other)
-        .ok_or(Malformed("an address message has no address"))?;
+    let address = local.or(other).ok_or(Malformed("an address message has no address"))?;
     Ok(Decoded::Address {
         address: Address {
             key: AddressKey {

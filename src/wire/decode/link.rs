@@ -56,9 +56,5 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
     if let Some(info) = info {
         kind::decode(info, &mut link);
     }
-    Ok(Decoded::Link {
-        link,
-        deleted,
-        moved,
-    })
+    Ok(Decoded::Link { link, deleted, moved })
 }

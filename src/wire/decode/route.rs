@@ -106,10 +106,7 @@ fn emit<'a>(
     }
     for hop in hops(multipath) {
         (route.key.via, route.key.dev) = (hop.via, hop.dev);
-        sink(Decoded::Route {
-            route: route.clone(),
-            deleted,
-        });
+        sink(Decoded::Route { route: route.clone(), deleted });
         // One replacement made them all: the second did not replace the first.
         route.replaced = false;
     }
@@ -135,11 +132,7 @@ impl<'a> Found<'a> {
             metric: 0,
             source: None,
             nexthop_id: 0,
-            hop: Hop {
-                via: None,
-                dev: 0,
-                weight: 1,
-            },
+            hop: Hop { via: None, dev: 0, weight: 1 },
             multipath: &[],
         }
     }

@@ -93,9 +93,7 @@ fn settings(
     if !encoded.data.is_empty() {
         info.push(LinkInfo::Data(InfoData::Other(encoded.data)));
     }
-    message
-        .attributes
-        .extend(encoded.below.map(LinkAttribute::Link));
+    message.attributes.extend(encoded.below.map(LinkAttribute::Link));
     message.attributes.push(LinkAttribute::LinkInfo(info));
     Ok(())
 }

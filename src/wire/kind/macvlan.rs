@@ -5,14 +5,8 @@ use super::{Field, Shape, Spelling};
 pub(super) static SPELLING: Spelling = Spelling {
     kind: "macvlan",
     fields: &[
-        Field {
-            key: "dev",
-            shape: Shape::LinkBelow,
-        },
+        Field { key: "dev", shape: Shape::LinkBelow },
         // IFLA_MACVLAN_MODE.
-        Field {
-            key: "mode",
-            shape: Shape::U32(1),
-        },
+        Field { key: "mode", shape: Shape::U32(1) },
     ],
 };

@@ -21,13 +21,8 @@ use crate::model::link::Link;
 use crate::model::text::{KindName, LinkName};
 
 /// The spelling of every kind in [`Kind::ALL`].
-static SPELLINGS: &[&Spelling] = &[
-    &bridge::SPELLING,
-    &ifb::SPELLING,
-    &macvlan::SPELLING,
-    &veth::SPELLING,
-    &vxlan::SPELLING,
-];
+static SPELLINGS: &[&Spelling] =
+    &[&bridge::SPELLING, &ifb::SPELLING, &macvlan::SPELLING, &veth::SPELLING, &vxlan::SPELLING];
 
 /// How a kind's settings are spelled.
 struct Spelling {
@@ -240,10 +235,7 @@ pub(super) fn encode<E>(
 }
 
 fn spelling(kind: &[u8]) -> Option<&'static Spelling> {
-    SPELLINGS
-        .iter()
-        .find(|spelling| spelling.kind.as_bytes() == kind)
-        .copied()
+    SPELLINGS.iter().find(|spelling| spelling.kind.as_bytes() == kind).copied()
 }
 
 #[cfg(test)]
@@ -292,10 +284,7 @@ mod tests {
         assert_eq!(read(address, 1, &[0; 4]), None);
         assert_eq!(read(address, 2, &[0; 16]), None);
         assert_eq!(read(address, 2, &[1; 4]), None);
-        assert_eq!(
-            read(address, 1, &[1; 4]),
-            Some(Value::Address([1; 4].into()))
-        );
+        assert_eq!(read(address, 1, &[1; 4]), Some(Value::Address([1; 4].into())));
         assert_eq!(read(Shape::Index(3), 3, &[0; 4]), None);
         assert_eq!(read(Shape::U8(3), 3, &[0]), Some(Value::Number(0)));
     }

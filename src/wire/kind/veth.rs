@@ -6,9 +6,6 @@ pub(super) static SPELLING: Spelling = Spelling {
     kind: "veth",
     fields: &[
         // VETH_INFO_PEER.
-        Field {
-            key: "peer",
-            shape: Shape::Peer(1),
-        },
+        Field { key: "peer", shape: Shape::Peer(1) },
     ],
 };

@@ -14,9 +14,7 @@ use crate::model::text::Mac;
 fn settings(kind: &str, values: &[(&str, Value)]) -> Settings {
     let kind = Kind::by_name(kind.as_bytes()).unwrap();
     let all = Settings::new(kind);
-    values
-        .iter()
-        .fold(all, |all, (key, value)| all.with(key, *value).unwrap())
+    values.iter().fold(all, |all, (key, value)| all.with(key, *value).unwrap())
 }
 
 fn new(link: &str, settings: Settings) -> NewLink {
@@ -34,10 +32,7 @@ fn new(link: &str, settings: Settings) -> NewLink {
 
 fn prefix(text: &str) -> Prefix {
     let (address, len) = text.split_once('/').unwrap();
-    Prefix {
-        address: address.parse().unwrap(),
-        len: len.parse().unwrap(),
-    }
+    Prefix { address: address.parse().unwrap(), len: len.parse().unwrap() }
 }
 
 fn mac(last: u8) -> Mac {
@@ -72,9 +67,7 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
             ("ageing_time", Value::Number(12344)),
         ],
     );
-    namespace
-        .change(&Change::CreateLink(new("b0", bridge)))
-        .unwrap();
+    namespace.change(&Change::CreateLink(new("b0", bridge))).unwrap();
     let b0 = namespace.link("b0");
     let made = b0.settings.unwrap();
     for (key, value) in bridge.iter() {
@@ -87,11 +80,7 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
         group: Some(4711),
         up: true,
         master: Some(name("b0")),
-        peer: Some(NewPeer {
-            mtu: Some(1300),
-            mac: Some(mac(2)),
-            group: Some(4711),
-        }),
+        peer: Some(NewPeer { mtu: Some(1300), mac: Some(mac(2)), group: Some(4711) }),
         ..new("v0", settings("veth", &[("peer", Value::Link(name("v1")))]))
     };
     namespace.change(&Change::CreateLink(pair)).unwrap();
@@ -143,10 +132,7 @@ fn links_on_another_are_created_with_their_settings() {
         ("x1", "vxlan", &vxlan6),
         ("i0", "ifb", &[]),
     ] {
-        let made = NewLink {
-            mac: Some(mac(9)),
-            ..new(link, settings(kind, wanted))
-        };
+        let made = NewLink { mac: Some(mac(9)), ..new(link, settings(kind, wanted)) };
         namespace.change(&Change::CreateLink(made)).unwrap();
         let mut wanted = settings(kind, wanted);
         if !wanted.is_empty() {
@@ -182,10 +168,7 @@ fn one_message_changes_all_of_a_link() {
     assert_eq!((after.mtu, after.mac, after.group), (1400, mac(7), 9));
     assert_eq!(after.master, namespace.link("b0").index);
     assert!(!after.is_up());
-    let up = LinkUpdate {
-        up: Some(true),
-        ..LinkUpdate::new(name("w0"))
-    };
+    let up = LinkUpdate { up: Some(true), ..LinkUpdate::new(name("w0")) };
     namespace.change(&Change::SetLink(up)).unwrap();
     assert!(namespace.link("w0").is_up());
     // With nothing else said, nothing else changed.
@@ -238,9 +221,7 @@ fn settings_sent_as_setlink_are_acknowledged_and_ignored() {
         ..LinkUpdate::new(name("b0"))
     };
     let setlink = Some(libc::RTM_SETLINK);
-    namespace
-        .change_as(&Change::SetLink(update), setlink)
-        .unwrap();
+    namespace.change_as(&Change::SetLink(update), setlink).unwrap();
     assert_eq!(namespace.link("b0"), before);
 }
 
@@ -265,10 +246,7 @@ fn a_refusal_carries_the_kernels_words() {
         ..LinkUpdate::new(name("x0"))
     };
     let refused = namespace.change(&Change::SetLink(update)).unwrap_err();
-    assert_eq!(
-        refused,
-        Refused(libc::EOPNOTSUPP, "Cannot change mtu".into(), true)
-    );
+    assert_eq!(refused, Refused(libc::EOPNOTSUPP, "Cannot change mtu".into(), true));
 }
 
 fn addresses_of(namespace: &mut Namespace, index: u32) -> Vec<Address> {
@@ -300,9 +278,7 @@ fn addresses_are_put_made_permanent_and_deleted() {
         let taken = namespace.change(&put(false)).unwrap_err();
         assert_eq!(taken.0, libc::EEXIST);
 
-        ip(&format!(
-            "address change {text} dev v1 valid_lft 100 preferred_lft 100"
-        ));
+        ip(&format!("address change {text} dev v1 valid_lft 100 preferred_lft 100"));
         assert!(!addresses_of(&mut namespace, v1)[0].is_permanent());
         namespace.change(&put(true)).unwrap();
         let [again] = addresses_of(&mut namespace, v1)[..] else {
@@ -316,11 +292,8 @@ fn addresses_are_put_made_permanent_and_deleted() {
         assert_eq!(info["valid_life_time"], u32::MAX);
         assert_eq!(info["preferred_life_time"], u32::MAX);
 
-        let delete = |text| Change::DeleteAddress {
-            link: name("v1"),
-            prefix: prefix(text),
-            peer: None,
-        };
+        let delete =
+            |text| Change::DeleteAddress { link: name("v1"), prefix: prefix(text), peer: None };
         let other = text.replace("/24", "/25").replace("/64", "/65");
         let absent = namespace.change(&delete(&other)).unwrap_err();
         assert_eq!(absent.0, libc::EADDRNOTAVAIL);
@@ -335,10 +308,9 @@ fn a_point_to_point_address_is_deleted_by_its_peer() {
         return;
     };
     let v1 = namespace.link("v1").index;
-    for (local, peer, len) in [
-        ("203.0.113.1", "203.0.113.2", 32),
-        ("2001:db8:5::1", "2001:db8:5::2", 128),
-    ] {
+    for (local, peer, len) in
+        [("203.0.113.1", "203.0.113.2", 32), ("2001:db8:5::1", "2001:db8:5::2", 128)]
+    {
         ip(&format!("address add {local} peer {peer}/{len} dev v1"));
         let [found] = addresses_of(&mut namespace, v1)[..] else {
             panic!("one address");
@@ -414,10 +386,7 @@ fn routes_are_created_and_deleted() {
         let is_link = change.to.is_ipv4() && change.via.is_none();
         assert_eq!(made.scope, if is_link { 253 } else { 0 });
 
-        let foreign = RouteChange {
-            protocol: 4,
-            ..change
-        };
+        let foreign = RouteChange { protocol: 4, ..change };
         let absent = namespace.change(&Change::DeleteRoute(foreign));
         assert_eq!(absent.unwrap_err().0, libc::ESRCH);
         namespace.change(&Change::DeleteRoute(change)).unwrap();
@@ -452,9 +421,8 @@ fn a_replacement_takes_the_slot_and_says_so() {
     namespace.change(&Change::CreateRoute(first)).unwrap();
     namespace.change(&Change::ReplaceRoute(second)).unwrap();
     let routes = namespace.routes();
-    let mut held = routes
-        .iter()
-        .filter(|it| it.key.slot.to == second.to && it.key.slot.table == 254);
+    let mut held =
+        routes.iter().filter(|it| it.key.slot.to == second.to && it.key.slot.table == 254);
     assert_eq!(held.next().unwrap().key.via, second.via);
     assert_eq!(held.next(), None);
     for replaced in [false, true] {

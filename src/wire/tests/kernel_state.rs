@@ -7,12 +7,12 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkInfo};
 use serde_json::Value as Json;
 
-use super::super::encode::Dump;
 use super::super::view::messages;
 use super::namespace::{self, Namespace, ip, ip_json};
 use crate::model::address::{self, Prefix};
 use crate::model::kind::{Settings, Value};
 use crate::model::link::{self, Link};
+use crate::model::network::Table;
 use crate::model::route::{self, Route};
 use crate::model::text::Mac;
 
@@ -151,10 +151,8 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
     };
     ip("link add v0 type veth peer name v1");
     // A process of another namespace keeps that alive; index numbers there overlap with ours.
-    let mut other = std::process::Command::new("unshare")
-        .args(["-n", "sleep", "60"])
-        .spawn()
-        .unwrap();
+    let mut other =
+        std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn().unwrap();
     let moved = (0..100).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let ours = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
@@ -175,13 +173,7 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
         let mut datagram = bytes::BytesMut::with_capacity(8192);
         listener.recv(&mut datagram, 0).unwrap();
         match super::decode_all(&datagram)[..] {
-            [
-                super::Decoded::Link {
-                    link,
-                    deleted: true,
-                    moved,
-                },
-            ] => {
+            [super::Decoded::Link { link, deleted: true, moved }] => {
                 assert!(moved && link.index == v1.index, "{link:?}");
                 break;
             }
@@ -302,11 +294,8 @@ fn is_route(route: &Route, json: &Json, hop: &Json, links: &[Link]) -> bool {
         && key.slot.tos == u8::from_str_radix(tos, 16).unwrap()
         && key.via == via_of(hop)
         && key.dev == index_of(hop, links)
-        && [
-            key.route_type.to_string().as_str(),
-            route::type_name(key.route_type).unwrap(),
-        ]
-        .contains(&route_type)
+        && [key.route_type.to_string().as_str(), route::type_name(key.route_type).unwrap()]
+            .contains(&route_type)
         && u64::from(route.protocol) == number("protocol")
         && u64::from(route.scope) == number("scope")
         && route.source == source
@@ -329,7 +318,7 @@ fn assert_hops(route: &Route, json: &Json, links: &[Link]) {
 fn links_read_as_netlink_packet_route_reads_them() {
     let Some(mut namespace) = made() else { return };
     let mut compared = 0;
-    for datagram in namespace.dump(Dump::Links) {
+    for datagram in namespace.dump(Table::Links) {
         for message in messages(&datagram) {
             let message = message.unwrap();
             let start = message.payload.as_ptr().addr() - datagram.as_ptr().addr() - 16;

@@ -8,12 +8,13 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 
 use super::super::decode::{Decoded, decode};
-use super::super::encode::{self, Dump};
+use super::super::encode;
 use super::super::numbers::flags::NLM_F_MULTI;
 use super::super::view::messages;
 use crate::model::address::Address;
 use crate::model::change::Change;
 use crate::model::link::Link;
+use crate::model::network::Table;
 use crate::model::route::Route;
 use crate::model::text::LinkName;
 
@@ -38,10 +39,7 @@ pub(super) fn enter() -> Option<Namespace> {
     socket.set_netlink_get_strict_chk(true).unwrap();
     socket.set_ext_ack(true).unwrap();
     ip("link set lo up");
-    Some(Namespace {
-        socket,
-        sequence: 0,
-    })
+    Some(Namespace { socket, sequence: 0 })
 }
 
 /// A socket that hears a group of notifications (RTNLGRP_*, `linux/rtnetlink.h`).
@@ -54,10 +52,7 @@ pub(super) fn listen(group: u32) -> Socket {
 
 /// Runs `ip` in the namespace of this thread.
 pub(super) fn ip(arguments: &str) -> Vec<u8> {
-    let output = Command::new("ip")
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap();
+    let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {arguments}: {error}");
     output.stdout
@@ -88,7 +83,7 @@ impl Namespace {
     }
 
     /// The datagrams of a dump, its end checked.
-    pub(super) fn dump(&mut self, what: Dump) -> Vec<BytesMut> {
+    pub(super) fn dump(&mut self, what: Table) -> Vec<BytesMut> {
         self.sequence += 1;
         let mut request = BytesMut::new();
         encode::dump(what, self.sequence, &mut request);
@@ -119,39 +114,34 @@ impl Namespace {
     }
 
     pub(super) fn links(&mut self) -> Vec<Link> {
-        self.collect(Dump::Links, |decoded| match decoded {
+        self.collect(Table::Links, |decoded| match decoded {
             Decoded::Link { link, .. } => Some(link),
             _ => None,
         })
     }
 
     pub(super) fn addresses(&mut self) -> Vec<Address> {
-        self.collect(Dump::Addresses, |decoded| match decoded {
+        self.collect(Table::Addresses, |decoded| match decoded {
             Decoded::Address { address, .. } => Some(address),
             _ => None,
         })
     }
 
     pub(super) fn routes(&mut self) -> Vec<Route> {
-        self.collect(Dump::Routes, |decoded| match decoded {
+        self.collect(Table::Routes, |decoded| match decoded {
             Decoded::Route { route, .. } => Some(route),
             _ => None,
         })
     }
 
-    fn collect<T>(&mut self, what: Dump, take: fn(Decoded<'_>) -> Option<T>) -> Vec<T> {
+    fn collect<T>(&mut self, what: Table, take: fn(Decoded<'_>) -> Option<T>) -> Vec<T> {
         let datagrams = self.dump(what);
-        let decoded = datagrams
-            .iter()
-            .flat_map(|datagram| super::decode_all(datagram));
+        let decoded = datagrams.iter().flat_map(|datagram| super::decode_all(datagram));
         decoded.filter_map(take).collect()
     }
 
     pub(super) fn link(&mut self, name: &str) -> Link {
-        let found = self
-            .links()
-            .into_iter()
-            .find(|link| link.name.as_bytes() == name.as_bytes());
+        let found = self.links().into_iter().find(|link| link.name.as_bytes() == name.as_bytes());
         found.unwrap_or_else(|| panic!("no link {name}"))
     }
 

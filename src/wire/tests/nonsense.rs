@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::decode::{Decoded, decode};
-use super::super::encode::Dump;
 use super::super::view::{attributes, messages};
 use super::namespace::{self, ip};
+use crate::model::network::Table;
 
 /// Walks and decodes everything in `bytes`, and counts what came out.
 fn devour(bytes: &[u8]) -> usize {
@@ -70,7 +70,7 @@ fn real_messages_cut_or_mutated_anywhere_are_survived() {
     ip("route add 10.0.0.0/8 nexthop via 192.0.2.5 nexthop via 192.0.2.6");
     ip("-6 route add 2001:db8:a::/48 nexthop via 2001:db8::5 nexthop via 2001:db8::6");
     let mut seed = 1_u64;
-    for what in [Dump::Links, Dump::Addresses, Dump::Routes] {
+    for what in [Table::Links, Table::Addresses, Table::Routes] {
         for datagram in namespace.dump(what) {
             for len in 0..datagram.len() {
                 devour(&datagram[..len]);
@@ -105,10 +105,7 @@ fn a_length_that_cannot_be_ends_the_walk_with_one_error() {
         bytes.extend(length.to_ne_bytes());
         bytes.extend([0; 12]);
         let walked: Vec<_> = messages(&bytes).collect();
-        assert!(
-            matches!(walked[..], [Ok(_), Err(_)]),
-            "{length}: {walked:?}"
-        );
+        assert!(matches!(walked[..], [Ok(_), Err(_)]), "{length}: {walked:?}");
     }
     let mut walk = attributes(&[5, 0, 1, 0, 9, 0, 0, 0, 3, 0, 1, 0]);
     assert_eq!(walk.by_ref().count(), 1);
@@ -147,21 +144,13 @@ fn what_names_no_object_is_malformed() {
         (20, &[2, 33, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0, 1, 2, 3, 4]),
         (24, &[2, 24, 0, 0, 254, 4, 0, 1, 0, 0, 0]),
         (24, &[2, 24, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0]),
-        (
-            24,
-            &[
-                2, 33, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 1, 2, 3, 4,
-            ],
-        ),
+        (24, &[2, 33, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 1, 2, 3, 4]),
         (2, &[0; 3]),
     ] {
         let bytes = framed(message_type, 0, payload);
         let message = messages(&bytes).next().unwrap().unwrap();
         let mut count = 0;
-        assert!(
-            decode(&message, &mut |_| count += 1).is_err(),
-            "{payload:?}"
-        );
+        assert!(decode(&message, &mut |_| count += 1).is_err(), "{payload:?}");
         assert_eq!(count, 0);
     }
 }

@@ -18,11 +18,8 @@ use crate::model::kind::{Kind, Settings, Value, ValueType};
 use crate::model::text::{LinkName, Mac};
 
 fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![
-        any::<[u8; 4]>().prop_map(IpAddr::from),
-        any::<[u8; 16]>().prop_map(IpAddr::from)
-    ]
-    .prop_filter("not unspecified", |it| !it.is_unspecified())
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
+        .prop_filter("not unspecified", |it| !it.is_unspecified())
 }
 
 fn prefix() -> impl Strategy<Value = Prefix> {
@@ -259,11 +256,7 @@ fn a_refusals_words_stand_behind_the_request() {
     let request = [&20_u32.to_ne_bytes()[..], &[0; 12], &[1, 2, 3, 4]].concat();
     let errno = (-22_i32).to_ne_bytes();
     let whole = message(2, NLM_F_ACK_TLVS, &[&errno, &request, &words]);
-    let capped = message(
-        2,
-        NLM_F_ACK_TLVS | NLM_F_CAPPED,
-        &[&errno, &request[..16], &words],
-    );
+    let capped = message(2, NLM_F_ACK_TLVS | NLM_F_CAPPED, &[&errno, &request[..16], &words]);
     for bytes in [whole, capped] {
         let decoded = decode_all(&bytes);
         let [Decoded::Ack(ack)] = decoded[..] else {
@@ -280,27 +273,14 @@ fn what_is_no_link_created_or_deleted_is_told_apart() {
     let name = [7, 0, 3, 0, b'x', b'0', 0, 0];
     let port = message(17, 0, &[&header(7), &name]);
     let port = decode_all(&port);
-    assert!(matches!(
-        port[..],
-        [Decoded::BridgePort {
-            index: 3,
-            deleted: true
-        }]
-    ));
+    assert!(matches!(port[..], [Decoded::BridgePort { index: 3, deleted: true }]));
     // RTNLGRP_IPV6_IFINFO sends links with nothing but their IPv6 settings.
-    assert_eq!(
-        decode_all(&message(16, 0, &[&header(10), &name])),
-        [Decoded::Ignored]
-    );
+    assert_eq!(decode_all(&message(16, 0, &[&header(10), &name])), [Decoded::Ignored]);
     // IFLA_WIRELESS comes with nothing but a name beside it.
     let wireless = message(16, 0, &[&header(0), &name, &[8, 0, 11, 0, 0, 0, 0, 0]]);
     assert_eq!(decode_all(&wireless), [Decoded::Ignored]);
     for attribute in [45, 49] {
-        let bytes = message(
-            17,
-            0,
-            &[&header(0), &name, &[8, 0, attribute, 0, 1, 0, 0, 0]],
-        );
+        let bytes = message(17, 0, &[&header(0), &name, &[8, 0, attribute, 0, 1, 0, 0, 0]]);
         let moved = decode_all(&bytes);
         let [Decoded::Link { deleted, moved, .. }] = moved[..] else {
             panic!("{moved:?}");
@@ -317,10 +297,7 @@ fn what_is_no_route_of_ours_is_ignored() {
         let bytes = message(24, 0, &[&header, &flags.to_ne_bytes()]);
         assert_eq!(decode_all(&bytes), [Decoded::Ignored]);
     }
-    assert_eq!(
-        decode_all(&message(3, 2, &[])),
-        [Decoded::Done { errno: 0 }]
-    );
+    assert_eq!(decode_all(&message(3, 2, &[])), [Decoded::Done { errno: 0 }]);
     let failed = message(3, 2, &[&(-4_i32).to_ne_bytes()]);
     assert_eq!(decode_all(&failed), [Decoded::Done { errno: 4 }]);
     assert_eq!(decode_all(&message(4, 0, &[])), [Decoded::Overrun]);

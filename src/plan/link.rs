@@ -1,0 +1,289 @@
+//! Compares a declared link with the observed one: creation, settings, state.
+
+use std::cmp::Reverse;
+
+use super::diff::{Diff, Subject};
+use super::{Difference, Rank, Reason, Shown};
+use crate::desired::{DesiredLink, State};
+use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer};
+use crate::model::consequences::Trigger;
+use crate::model::kind::{Key, Settings, Value, ValueType};
+use crate::model::link::Link;
+use crate::model::object::ObjectId;
+
+impl Diff<'_> {
+    pub(super) fn link(&mut self, position: u32, bound: Option<u32>) {
+        let Some(wanted) = self.desired.links.get(position as usize) else {
+            return;
+        };
+        let depth = self.index.depth(position);
+        match (self.find(wanted, bound), wanted.state) {
+            (None, Some(State::Absent)) => {}
+            (Some(found), Some(State::Absent)) => {
+                let also_removes = self.taken(Trigger::LinkGone(found.index));
+                let change = Change::DeleteLink(found.name);
+                let rank = Rank::DeleteLink { depth: Reverse(depth) };
+                self.step(Subject::Link(position), rank, change, Vec::new(), also_removes);
+            }
+            (None, _) => self.missing_link(position, wanted),
+            (Some(found), _) => self.existing_link(position, wanted, found),
+        }
+    }
+
+    /// The link by its name; else the one that bore it; else, for a peer, the other end of the
+    /// link that it belongs to.
+    pub(super) fn find(&self, wanted: &DesiredLink, bound: Option<u32>) -> Option<Link> {
+        let found = self.observed.link_named(wanted.name);
+        let found = found.or_else(|| self.observed.link(bound?)).or_else(|| {
+            let other_end = self.observed.link_named(wanted.peer_of?)?;
+            let here = other_end.lower_netns.is_none();
+            let peer = self.observed.link(other_end.lower).filter(|_| here)?;
+            let is_declared = self.index.link(peer.name).is_some();
+            (!is_declared && peer.kind == other_end.kind).then_some(peer)
+        });
+        found.copied()
+    }
+
+    fn missing_link(&mut self, position: u32, wanted: &DesiredLink) {
+        let subject = Subject::Link(position);
+        let object = ObjectId::Link(wanted.name);
+        let Some(settings) = wanted.settings else {
+            return self.missing_link_without_kind(position, wanted);
+        };
+        let missing = settings.lower().filter(|&lower| !self.will_exist(lower));
+        if let Some(lower) = missing {
+            return self.block(subject, object, Reason::NoSuchLink(lower));
+        }
+        let peer_name = settings.peer();
+        if let Some(taken) = peer_name.filter(|&peer| self.observed.link_named(peer).is_some()) {
+            return self.block(subject, object, Reason::PeerNameTaken(taken));
+        }
+        let new = self.new_link(wanted, settings);
+        let mut differences = vec![Difference::made("kind", settings.kind.name)];
+        differences.extend(
+            settings
+                .iter()
+                .map(|(key, value)| Difference::made(key.name, Shown::of(key, value, |_| None))),
+        );
+        differences.extend(new.mtu.map(|mtu| Difference::made("mtu", mtu)));
+        differences.extend(new.mac.map(|mac| Difference::made("mac", mac)));
+        differences.extend(new.master.map(|master| Difference::made("master", master)));
+        differences.extend(new.up.then(|| Difference::made("admin", "up")));
+        let rank = Rank::CreateLink { depth: self.index.depth(position) };
+        self.step(subject, rank, Change::CreateLink(new), differences, Vec::new());
+        self.after_creation(position, wanted, &new);
+    }
+
+    /// A device that must come by itself, or the peer of a link that is made together with it.
+    fn missing_link_without_kind(&mut self, position: u32, wanted: &DesiredLink) {
+        let subject = Subject::Link(position);
+        let object = ObjectId::Link(wanted.name);
+        let Some(owner) = wanted.peer_of else {
+            return self.block(subject, object, Reason::NoSuchLink(wanted.name));
+        };
+        if self.observed.link_named(owner).is_some() {
+            return self.block(subject, object, Reason::NotThePeerOf(owner));
+        }
+        if !self.will_exist(owner) {
+            return self.block(subject, object, Reason::NoSuchLink(owner));
+        }
+        // Up and master are refused or ignored in a peer's nest: KERNEL, "creating".
+        let mut update = LinkUpdate::new(wanted.name);
+        let mut differences = Vec::new();
+        if wanted.state == Some(State::Up) {
+            update.up = Some(true);
+            differences.push(Difference::new("admin", "down", "up"));
+        }
+        self.master(subject, wanted, 0, &mut update, &mut differences);
+        self.set_link(position, update, differences, Vec::new());
+    }
+
+    fn new_link(&self, wanted: &DesiredLink, settings: Settings) -> NewLink {
+        let group = self.desired.owner.as_ref().map(|owner| owner.group);
+        let peer = settings.peer().map(|name| {
+            let block = self.index.link(name).and_then(|at| self.desired.links.get(at as usize));
+            NewPeer {
+                mtu: block.and_then(|block| block.mtu),
+                mac: block.and_then(|block| block.mac),
+                group,
+            }
+        });
+        // Some kinds refuse to be up on a lower link that is down.
+        let lower_is_up = settings.lower().is_none_or(|lower| self.is_up_before(lower));
+        NewLink {
+            name: wanted.name,
+            settings,
+            mtu: wanted.mtu,
+            mac: wanted.mac,
+            group,
+            up: wanted.state == Some(State::Up) && lower_is_up,
+            master: wanted.master.filter(|&master| self.will_exist(master)),
+            peer,
+        }
+    }
+
+    /// What the message of creation could not say yet.
+    fn after_creation(&mut self, position: u32, wanted: &DesiredLink, new: &NewLink) {
+        let subject = Subject::Link(position);
+        if let Some(master) = wanted.master.filter(|_| new.master.is_none()) {
+            self.block(subject, ObjectId::Link(wanted.name), Reason::NoSuchLink(master));
+        }
+        if wanted.state == Some(State::Up) && !new.up {
+            let update = LinkUpdate { up: Some(true), ..LinkUpdate::new(wanted.name) };
+            let differences = vec![Difference::new("admin", "down", "up")];
+            self.set_link(position, update, differences, Vec::new());
+        }
+    }
+
+    fn existing_link(&mut self, position: u32, wanted: &DesiredLink, found: Link) {
+        let subject = Subject::Link(position);
+        if let Some(reason) = self.other_kind(wanted, &found) {
+            return self.block(subject, ObjectId::Link(wanted.name), reason);
+        }
+        self.settings(position, wanted, &found);
+        let mut update = LinkUpdate::new(found.name);
+        let mut differences = Vec::new();
+        if found.name != wanted.name {
+            update.rename = Some(wanted.name);
+            differences.push(Difference::new("name", found.name, wanted.name));
+        }
+        if let Some(mtu) = wanted.mtu.filter(|&mtu| mtu != found.mtu) {
+            update.mtu = Some(mtu);
+            differences.push(Difference::new("mtu", found.mtu, mtu));
+        }
+        self.mac(subject, wanted, &found, &mut update, &mut differences);
+        self.master(subject, wanted, found.master, &mut update, &mut differences);
+        let mut also_removes = Vec::new();
+        match wanted.state {
+            Some(State::Up) if !found.is_up() => {
+                update.up = Some(true);
+                differences.push(Difference::new("admin", "down", "up"));
+            }
+            Some(State::Down) if found.is_up() => {
+                update.up = Some(false);
+                differences.push(Difference::new("admin", "up", "down"));
+                also_removes = self.taken(Trigger::LinkDown(found.index));
+            }
+            _ => {}
+        }
+        self.set_link(position, update, differences, also_removes);
+    }
+
+    /// Why a link that was found cannot be the declared one.
+    pub(super) fn other_kind(&self, wanted: &DesiredLink, found: &Link) -> Option<Reason> {
+        let owner = wanted.peer_of.and_then(|owner| self.index.link(owner));
+        let owner = owner.and_then(|at| self.desired.links.get(at as usize));
+        let settings = wanted.settings.or_else(|| owner?.settings)?;
+        let is_other = found.kind.as_bytes() != settings.kind.name.as_bytes();
+        if is_other {
+            return Some(Reason::OtherKind { wanted: settings.kind.name, found: found.kind });
+        }
+        let owner_now = self.observed.link_named(wanted.peer_of?)?;
+        let is_its_peer = owner_now.lower_netns.is_none() && owner_now.lower == found.index;
+        (!is_its_peer).then_some(Reason::NotThePeerOf(owner_now.name))
+    }
+
+    /// The settings of the kind go in a message of their own: some drivers refuse the mtu in
+    /// the same one (vxlan_changelink, "Cannot change mtu").
+    fn settings(&mut self, position: u32, wanted: &DesiredLink, found: &Link) {
+        let Some(settings) = wanted.settings else {
+            return;
+        };
+        let mut update = LinkUpdate::new(found.name);
+        let mut differences = Vec::new();
+        for (key, value) in settings.iter() {
+            let now = found.settings.and_then(|now| now.by_name(key.name));
+            if self.is_same(key, value, now) {
+                continue;
+            }
+            let name = |index| self.observed.name_of(index);
+            let to = Shown::of(key, value, name);
+            let from = now.map(|now| Shown::of(key, now, name));
+            if key.only_at_creation {
+                let from = from.unwrap_or(Shown::Word("none"));
+                let reason = Reason::OnlyAtCreation { key: key.name, from, to };
+                self.block(Subject::Link(position), ObjectId::Link(wanted.name), reason);
+                continue;
+            }
+            let changed = update.settings.get_or_insert(Settings::new(settings.kind));
+            if let Some(position) = settings.kind.position(key.name) {
+                changed.set(position, Some(value));
+            }
+            differences.push(Difference { key: key.name, from, to: Some(to) });
+        }
+        self.set_link(position, update, differences, Vec::new());
+    }
+
+    fn is_same(&self, key: &Key, wanted: Value, now: Option<Value>) -> bool {
+        match (wanted, now) {
+            // A peer under another name is that peer's difference: it is renamed back.
+            (Value::Link(name), now) if key.value == ValueType::Peer => {
+                self.observed.link_named(name).is_none()
+                    || now == self.observed.index_of(name).map(Value::Index)
+            }
+            (Value::Link(name), Some(Value::Index(index))) => {
+                self.observed.index_of(name) == Some(index)
+            }
+            (Value::Number(wanted), Some(Value::Number(now))) => {
+                wanted.abs_diff(now) <= key.rounding
+            }
+            // An unset address and the unspecified one are the same to the kernel.
+            (Value::Address(address), None) => address.is_unspecified(),
+            (wanted, now) => now == Some(wanted),
+        }
+    }
+
+    fn mac(
+        &mut self,
+        subject: Subject,
+        wanted: &DesiredLink,
+        found: &Link,
+        update: &mut LinkUpdate,
+        differences: &mut Vec<Difference>,
+    ) {
+        let Some(mac) = wanted.mac.filter(|&mac| mac != found.mac) else {
+            return;
+        };
+        if wanted.settings.is_some_and(|settings| settings.kind.mac_only_at_creation) {
+            let (from, to) = (found.mac.into(), mac.into());
+            let reason = Reason::OnlyAtCreation { key: "mac", from, to };
+            return self.block(subject, ObjectId::Link(wanted.name), reason);
+        }
+        update.mac = Some(mac);
+        differences.push(Difference::new("mac", found.mac, mac));
+    }
+
+    fn master(
+        &mut self,
+        subject: Subject,
+        wanted: &DesiredLink,
+        now: u32,
+        update: &mut LinkUpdate,
+        differences: &mut Vec<Difference>,
+    ) {
+        let Some(master) = wanted.master else { return };
+        if now != 0 && self.observed.index_of(master) == Some(now) {
+            return;
+        }
+        if !self.will_exist(master) {
+            return self.block(subject, ObjectId::Link(wanted.name), Reason::NoSuchLink(master));
+        }
+        update.master = Some(master);
+        let from = self.observed.name_of(now).map(Shown::Name);
+        differences.push(Difference { key: "master", from, to: Some(master.into()) });
+    }
+
+    fn set_link(
+        &mut self,
+        position: u32,
+        update: LinkUpdate,
+        differences: Vec<Difference>,
+        also_removes: Vec<ObjectId>,
+    ) {
+        if !update.is_empty() {
+            let rank = Rank::SetLink { depth: self.index.depth(position) };
+            let change = Change::SetLink(update);
+            self.step(Subject::Link(position), rank, change, differences, also_removes);
+        }
+    }
+}

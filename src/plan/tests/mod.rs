@@ -1,0 +1,5 @@
+//! Plans against a network made of values: whatever is declared and whatever is there.
+
+pub(crate) mod model;
+mod properties;
+pub(crate) mod random;

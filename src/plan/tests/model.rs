@@ -1,0 +1,219 @@
+//! What the kernel makes of a change, on values: the basics of each kind.
+//!
+//! A change that the kernel would refuse is an error here, so a plan in a wrong order fails.
+
+use crate::model::address::{Address, AddressKey, IFA_F_PERMANENT};
+use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
+use crate::model::consequences::{Taken, Trigger, taken_along};
+use crate::model::kind::{Settings, Value, ValueType};
+use crate::model::link::{IFF_UP, Link};
+use crate::model::network::Network;
+use crate::model::route::{RTN_UNICAST, Route, RouteKey, RouteSlot};
+use crate::model::text::{KindName, LinkName};
+
+/// Makes the change, or says why the kernel would not.
+pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String> {
+    match change {
+        Change::CreateLink(new) => create(network, new),
+        Change::SetLink(update) => set(network, update),
+        Change::DeleteLink(name) => {
+            let index = find(network, *name)?;
+            delete(network, index);
+            Ok(())
+        }
+        Change::PutAddress { link, prefix, protocol, replace } => {
+            let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: None };
+            if network.address(key).is_some() && !replace {
+                return Err(format!("{change:?}: there already"));
+            }
+            let (flags, protocol) = (IFA_F_PERMANENT, *protocol);
+            network.put_address(Address { key, scope: 0, flags, protocol });
+            Ok(())
+        }
+        Change::DeleteAddress { link, prefix, peer } => {
+            let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: *peer };
+            network.address(key).ok_or(format!("no {key:?}"))?;
+            take_along(network, Trigger::AddressGone(key));
+            network.remove_address(key);
+            Ok(())
+        }
+        Change::CreateRoute(route) => put_route(network, route, false),
+        Change::ReplaceRoute(route) => put_route(network, route, true),
+        Change::DeleteRoute(route) => {
+            let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
+            let found = network.routes_in(slot_of(route)).find(|now| {
+                now.key.via == route.via
+                    && dev.is_none_or(|dev| dev == now.key.dev)
+                    && now.protocol == route.protocol
+            });
+            let key = found.ok_or(format!("no {route:?}"))?.key;
+            network.remove_route(key);
+            Ok(())
+        }
+    }
+}
+
+/// Sets or clears IFF_UP, and takes out what goes with a link that goes down.
+pub(crate) fn set_up(network: &mut Network, index: u32, up: bool) {
+    let Some(&link) = network.link(index) else { return };
+    if link.is_up() && !up {
+        take_along(network, Trigger::LinkDown(index));
+    }
+    let flags = if up { link.flags | IFF_UP } else { link.flags & !IFF_UP };
+    network.put_link(Link { flags, ..link });
+}
+
+/// A route without extras.
+pub(crate) fn route(key: RouteKey, protocol: u8, replaced: bool) -> Route {
+    let (scope, flags, source, nexthop_id) = (0, 0, None, 0);
+    Route { key, protocol, scope, flags, source, nexthop_id, hops: Box::default(), replaced }
+}
+
+fn find(network: &Network, name: LinkName) -> Result<u32, String> {
+    network.index_of(name).ok_or(format!("no link {name}"))
+}
+
+fn create(network: &mut Network, new: &NewLink) -> Result<(), String> {
+    let peer_name = new.settings.peer();
+    for name in std::iter::once(new.name).chain(peer_name) {
+        if network.index_of(name).is_some() {
+            return Err(format!("{name} is there already"));
+        }
+    }
+    let index = network.links().map(|link| link.index).max().unwrap_or(0) + 1;
+    let mut link = Link::new(index, new.name);
+    link.kind = KindName::truncated(new.settings.kind.name.as_bytes());
+    link.mtu = new.mtu.unwrap_or(1500);
+    link.mac = new.mac.unwrap_or_default();
+    link.group = new.group.unwrap_or(0);
+    link.master = new.master.map(|master| find(network, master)).transpose()?.unwrap_or(0);
+    link.flags = if new.up { IFF_UP } else { 0 };
+    if let Some(lower) = new.settings.lower() {
+        let lower = find(network, lower)?;
+        let is_stacked =
+            new.settings.kind.keys.iter().any(|key| key.value == ValueType::Lower && key.required);
+        if is_stacked {
+            link.lower = lower;
+        }
+    }
+    link.settings = Some(resolved(network, new.settings, index + 1));
+    if let Some(peer_name) = peer_name {
+        let described = new.peer.unwrap_or_default();
+        let mut peer = Link::new(index + 1, peer_name);
+        (peer.kind, peer.lower, link.lower) = (link.kind, index, index + 1);
+        peer.mtu = described.mtu.unwrap_or(1500);
+        peer.mac = described.mac.unwrap_or_default();
+        peer.group = described.group.unwrap_or(0);
+        let own = Settings::new(new.settings.kind).with("peer", Value::Index(index));
+        peer.settings = own;
+        network.put_link(peer);
+    }
+    network.put_link(link);
+    Ok(())
+}
+
+/// Names of links as the kernel shows them, by index.
+fn resolved(network: &Network, settings: Settings, peer: u32) -> Settings {
+    let mut resolved = Settings::new(settings.kind);
+    for (position, key) in settings.kind.keys.iter().enumerate() {
+        let value = match settings.get(position) {
+            Some(Value::Link(_)) if key.value == ValueType::Peer => Some(Value::Index(peer)),
+            Some(Value::Link(name)) => network.index_of(name).map(Value::Index),
+            value => value,
+        };
+        resolved.set(position, value);
+    }
+    resolved
+}
+
+fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
+    let index = find(network, update.link)?;
+    let mut link = *network.link(index).ok_or("a link")?;
+    if let Some(name) = update.rename {
+        if network.index_of(name).is_some() {
+            return Err(format!("{name} is taken"));
+        }
+        link.name = name;
+    }
+    link.mtu = update.mtu.unwrap_or(link.mtu);
+    link.mac = update.mac.unwrap_or(link.mac);
+    link.group = update.group.unwrap_or(link.group);
+    if let Some(master) = update.master {
+        link.master = find(network, master)?;
+    }
+    if let Some((mut now, wanted)) = link.settings.zip(update.settings) {
+        for position in 0..now.kind.keys.len() {
+            let value = wanted.get(position).or_else(|| now.get(position));
+            now.set(position, value);
+        }
+        link.settings = Some(now);
+    }
+    network.put_link(link);
+    if let Some(up) = update.up {
+        set_up(network, index, up);
+    }
+    Ok(())
+}
+
+fn delete(network: &mut Network, index: u32) {
+    let Some(&gone) = network.link(index) else { return };
+    take_along(network, Trigger::LinkGone(index));
+    network.remove_link(index);
+    let others: Vec<_> = network.links().copied().collect();
+    for other in others {
+        let stands_on_it = other
+            .settings
+            .is_some_and(|settings| settings.iter().any(|(_, value)| value == Value::Index(index)));
+        if stands_on_it || (gone.lower == other.index && other.lower == index) {
+            delete(network, other.index);
+        } else if other.master == index {
+            network.put_link(Link { master: 0, ..other });
+        }
+    }
+}
+
+fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Result<(), String> {
+    let covers = |gateway| {
+        let covering = network.addresses().find(|own| {
+            own.key.prefix.contains(gateway) && network.link(own.key.index).is_some_and(Link::is_up)
+        });
+        covering.map(|own| own.key.index)
+    };
+    let dev = match (change.dev, change.via) {
+        (Some(dev), _) => find(network, dev)?,
+        (None, Some(via)) => covers(via).ok_or(format!("{change:?}: unreachable"))?,
+        (None, None) => return Err(format!("{change:?}: through nothing")),
+    };
+    if !network.link(dev).is_some_and(Link::is_up) {
+        return Err(format!("{change:?}: its link is down"));
+    }
+    if change.via.is_some_and(|via| covers(via) != Some(dev)) {
+        return Err(format!("{change:?}: unreachable"));
+    }
+    let slot = slot_of(change);
+    let key = RouteKey { slot, via: change.via, dev, route_type: RTN_UNICAST };
+    let others: Vec<_> = network.routes_in(slot).map(|route| route.key).collect();
+    let is_taken = if slot.to.is_ipv4() { !others.is_empty() } else { others.contains(&key) };
+    // A replacement of nothing is a creation (NLM_F_CREATE | NLM_F_REPLACE).
+    if is_taken && !replace {
+        return Err(format!("{change:?}: there already"));
+    }
+    if let Some(first) = others.first().filter(|_| replace) {
+        network.remove_route(*first);
+    }
+    network.put_route(route(key, change.protocol, false));
+    Ok(())
+}
+
+fn slot_of(change: &RouteChange) -> RouteSlot {
+    RouteSlot { table: change.table, to: change.to, tos: 0, metric: change.metric }
+}
+
+fn take_along(network: &mut Network, trigger: Trigger) {
+    for taken in taken_along(network, trigger) {
+        match taken {
+            Taken::Address(key) => drop(network.remove_address(key)),
+            Taken::Route(key) => drop(network.remove_route(key)),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What holds of every plan.
+
+use proptest::prelude::*;
+
+use super::model;
+use super::random::{self, Random};
+use crate::desired::{Desired, State};
+use crate::model::change::{Change, LinkUpdate, NewLink, Op};
+use crate::model::network::Network;
+use crate::model::text::LinkName;
+use crate::plan::{Plan, Rank};
+
+/// How many plans in a row may be needed: a step of one can take along what an earlier step of
+/// the same plan made, as a link that goes down does.
+const PLANS_MAX: usize = 4;
+
+fn world(seed: u64) -> (Desired, Network) {
+    let mut random = Random::new(seed);
+    (random::desired(&mut random), random::network(&mut random))
+}
+
+/// A refusal that the plan cannot foresee: no observed address covers the gateway.
+fn is_excused(error: &str) -> bool {
+    error.contains("unreachable")
+}
+
+/// What was to be deleted went along with what an earlier step deleted or set down, such as the
+/// other end of a pair; or one route is declared twice, with its link and without. The kernel's
+/// refusal says that all is as wanted.
+fn is_moot(change: &Change, error: &str) -> bool {
+    let is_route = matches!(change, Change::CreateRoute(route) if !route.to.is_ipv4());
+    (change.op() == Op::Delete && error.starts_with("no "))
+        || (is_route && error.ends_with("there already"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn made_as_planned_nothing_is_left_to_do(seed in any::<u64>()) {
+        let (desired, mut network) = world(seed);
+        let mut left = Vec::new();
+        for _ in 0..PLANS_MAX {
+            let plan = Plan::new(&desired, &network);
+            left.clear();
+            for step in &plan.steps {
+                match model::apply(&mut network, &step.change) {
+                    Ok(()) => {}
+                    Err(error) if is_moot(&step.change, &error) => {}
+                    Err(error) if is_excused(&error) => left.push(step.change),
+                    Err(error) => {
+                        let steps: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+                        panic!("seed {seed}: {step}: {error}: {steps:#?}");
+                    }
+                }
+            }
+        }
+        let plan = Plan::new(&desired, &network);
+        let changes: Vec<_> = plan.steps.iter().map(|step| step.change).collect();
+        prop_assert_eq!(changes, left);
+    }
+
+    #[test]
+    fn lower_links_and_masters_come_first_and_deletions_last(seed in any::<u64>()) {
+        let (desired, network) = world(seed);
+        let plan = Plan::new(&desired, &network);
+        let mut made: Vec<LinkName> = network.links().map(|link| link.name).collect();
+        for step in &plan.steps {
+            for needed in needs(&step.change) {
+                prop_assert!(made.contains(&needed), "{step} needs {needed}: {plan:#?}");
+            }
+            if let Change::CreateLink(NewLink { name, settings, .. }) = step.change {
+                made.push(name);
+                made.extend(settings.peer());
+            }
+            if let Change::SetLink(LinkUpdate { rename: Some(name), .. }) = step.change {
+                made.push(name);
+            }
+        }
+        let is_removal =
+            |rank: Rank| matches!(rank, Rank::DeleteAddress | Rank::DeleteLink { .. });
+        let removals = plan.steps.iter().skip_while(|step| !is_removal(step.rank));
+        for step in removals {
+            prop_assert!(is_removal(step.rank), "{step} after a removal: {plan:#?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_named_but_what_is_declared_its_rivals_and_its_extras(seed in any::<u64>()) {
+        let (desired, network) = world(seed);
+        for step in Plan::new(&desired, &network).steps {
+            prop_assert!(may_change(&desired, &network, &step.change), "{step}");
+        }
+    }
+}
+
+fn needs(change: &Change) -> Vec<LinkName> {
+    match change {
+        Change::CreateLink(new) => new.settings.lower().into_iter().chain(new.master).collect(),
+        Change::SetLink(update) => std::iter::once(update.link).chain(update.master).collect(),
+        Change::DeleteLink(link)
+        | Change::PutAddress { link, .. }
+        | Change::DeleteAddress { link, .. } => vec![*link],
+        Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
+            route.dev.into_iter().collect()
+        }
+    }
+}
+
+/// Whether the rules of DESIGN, "whose is what", let a plan make that change.
+fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
+    let declared = |name: LinkName| desired.links().iter().find(|link| link.name == name);
+    match change {
+        Change::CreateLink(new) => declared(new.name).is_some_and(|link| {
+            link.settings == Some(new.settings) && link.state != Some(State::Absent)
+        }),
+        // A link under another name is the other end of a declared one, and is renamed.
+        Change::SetLink(update) => {
+            let name = update.rename.unwrap_or(update.link);
+            declared(name).is_some_and(|link| {
+                let is_its_end = update.rename.is_none_or(|_| link.peer_of.is_some());
+                is_its_end && link.state != Some(State::Absent)
+            })
+        }
+        Change::DeleteLink(name) => {
+            declared(*name).is_some_and(|link| link.state == Some(State::Absent))
+        }
+        Change::PutAddress { link, prefix, .. } => declared(*link)
+            .and_then(|link| link.addresses.as_ref())
+            .is_some_and(|declared| declared.contains(prefix)),
+        Change::DeleteAddress { link, prefix, peer } => declared(*link).is_some_and(|wanted| {
+            let is_declared =
+                wanted.addresses.as_ref().is_none_or(|declared| declared.contains(prefix));
+            wanted.remove_extra_addresses && !(is_declared && peer.is_none())
+        }),
+        Change::CreateRoute(route) | Change::ReplaceRoute(route) => {
+            let is_it = |wanted: &crate::desired::DesiredRoute| {
+                (wanted.to, wanted.via, wanted.dev, wanted.metric, wanted.table)
+                    == (route.to, route.via, route.dev, route.metric, route.table)
+            };
+            route.protocol == desired.protocol() && desired.routes().iter().any(is_it)
+        }
+        Change::DeleteRoute(route) => {
+            let in_slot = |wanted: &&crate::desired::DesiredRoute| {
+                (wanted.to, wanted.metric, wanted.table) == (route.to, route.metric, route.table)
+            };
+            let is_there = network.routes().any(|now| {
+                now.key.slot.to == route.to
+                    && now.key.via == route.via
+                    && now.protocol == route.protocol
+            });
+            let is_same_hop = |wanted: &crate::desired::DesiredRoute| {
+                wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev)
+            };
+            let was_pushed_in =
+                network.routes().any(|now| now.replaced && now.key.via == route.via);
+            let mut slots = desired.routes().iter().filter(in_slot).peekable();
+            let is_in_slot = slots.peek().is_some();
+            let is_ours = route.protocol == desired.protocol();
+            is_there && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Random declared states and random networks, each from a seed.
+//!
+//! All draw from one small pool of names, addresses and destinations, so that they meet.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::model;
+use crate::desired::{
+    Desired, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner, RouteDeclaration, State,
+};
+use crate::model::address::{Address, AddressKey, IFA_F_PERMANENT, Prefix};
+use crate::model::kind::{Kind, Settings, Value};
+use crate::model::link::{IFF_UP, Link};
+use crate::model::network::Network;
+use crate::model::route::{RTN_UNICAST, RouteKey, RouteSlot};
+use crate::model::text::LinkName;
+use crate::plan::Plan;
+
+/// A small generator, so that a seed means the same everywhere (xorshift64).
+#[derive(Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap_or(0) % bound.max(1)
+    }
+
+    pub(crate) fn one_in(&mut self, odds: usize) -> bool {
+        self.below(odds) == 0
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get(self.below(items.len()))
+    }
+}
+
+/// Devices that come by themselves, if they come.
+pub(crate) const DEVICES: [&str; 2] = ["e0", "e1"];
+/// The links that may have addresses, each with a subnet of its own in each family.
+const LINKS: [&str; 11] = ["br0", "br1", "v0", "p0", "v1", "p1", "i0", "mv0", "vx0", "e0", "e1"];
+const BRIDGES: [&str; 2] = ["br0", "br1"];
+
+pub(crate) fn name(text: &str) -> LinkName {
+    LinkName::valid(text.as_bytes()).expect("a valid name")
+}
+
+/// The address of that number in the subnet of a link.
+fn address(link: usize, number: u8, is_ipv4: bool) -> IpAddr {
+    let link = u8::try_from(link).expect("few links");
+    match is_ipv4 {
+        true => [10, link, 0, number].into(),
+        false => {
+            let (link, number) = (u16::from(link), u16::from(number));
+            Ipv6Addr::new(0x2001, 0xdb8, link, 0, 0, 0, 0, number).into()
+        }
+    }
+}
+
+fn prefix(link: usize, number: u8, is_ipv4: bool) -> Prefix {
+    Prefix { address: address(link, number, is_ipv4), len: if is_ipv4 { 24 } else { 64 } }
+}
+
+/// One of a few destinations that no link has an address in.
+fn destination(number: usize, is_ipv4: bool) -> Prefix {
+    prefix(100 + number, 0, is_ipv4)
+}
+
+/// A declared state that passes all checks.
+pub(crate) fn desired(random: &mut Random) -> Desired {
+    for _ in 0..1_000 {
+        if let Ok(desired) = builder(random).build() {
+            return desired;
+        }
+    }
+    panic!("no valid declared state in a thousand");
+}
+
+fn builder(random: &mut Random) -> DesiredBuilder {
+    let mut builder = Desired::builder();
+    if random.one_in(2) {
+        builder = builder.owner(Owner::new("sim"));
+    }
+    for link in links(random) {
+        builder = builder.link(link);
+    }
+    for _ in 0..random.below(5) {
+        builder = builder.route(route(random));
+    }
+    builder
+}
+
+fn links(random: &mut Random) -> Vec<LinkDeclaration> {
+    let settings =
+        |kind: &str| Settings::new(Kind::by_name(kind.as_bytes()).expect("a known kind"));
+    let mut links = Vec::new();
+    for (at, &own) in LINKS.iter().enumerate() {
+        if random.one_in(3) {
+            continue;
+        }
+        let mut link = LinkDeclaration::new(name(own));
+        let below = *random.pick(&["br0", "v0", "v1", "e0"]).expect("some");
+        let below = Value::Link(name(below));
+        let peer = |text: &str| settings("veth").with("peer", Value::Link(name(text)));
+        let made = match own {
+            "br0" | "br1" => Some(settings("bridge")),
+            "v0" => peer("p0"),
+            "v1" => peer("p1"),
+            "i0" => Some(settings("ifb")),
+            "mv0" => settings("macvlan").with("dev", below),
+            "vx0" if random.one_in(2) => settings("vxlan").with("id", Value::Number(42)),
+            "vx0" => settings("vxlan")
+                .with("id", Value::Number(42))
+                .and_then(|settings| settings.with("dev", below)),
+            _ => None,
+        };
+        let is_absent = random.one_in(12);
+        link = made.into_iter().fold(link, LinkDeclaration::settings);
+        links.push(if is_absent { link.state(State::Absent) } else { described(random, at, link) });
+    }
+    links
+}
+
+/// What a link has beside its kind.
+fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkDeclaration {
+    let own = LINKS[at];
+    match random.below(5) {
+        0 => link = link.state(State::Down),
+        1 | 2 => link = link.state(State::Up),
+        _ => {}
+    }
+    let is_bridge = BRIDGES.contains(&own);
+    if random.one_in(3) && !is_bridge && own != "mv0" {
+        link = link.mtu(1300 + 100 * u32::try_from(random.below(3)).unwrap_or(0));
+    }
+    if random.one_in(3) && matches!(own, "v0" | "p0" | "p1" | "i0" | "e1") {
+        link = link.master(name(random.pick(&BRIDGES).expect("some")));
+    }
+    if random.one_in(2) {
+        let pool = [(1, true), (2, true), (1, false), (2, false)];
+        let some = pool.into_iter().filter(|_| !random.one_in(3));
+        let some: Vec<_> = some.map(|(number, is_ipv4)| prefix(at, number, is_ipv4)).collect();
+        link = link.addresses(some);
+        if random.one_in(3) {
+            let extra = [ExtraAddresses::Keep, ExtraAddresses::Remove];
+            link = link.extra_addresses(extra[random.below(2)]);
+        }
+    }
+    link
+}
+
+fn route(random: &mut Random) -> RouteDeclaration {
+    let at = random.below(LINKS.len());
+    let is_ipv4 = random.one_in(2);
+    let mut route = RouteDeclaration::new(destination(random.below(3), is_ipv4));
+    let has_gateway = !random.one_in(3);
+    if has_gateway {
+        route = route.via(address(at, 9, is_ipv4));
+    }
+    if !has_gateway || random.one_in(2) {
+        route = route.dev(name(LINKS[at]));
+    }
+    if random.one_in(3) {
+        route = route.metric(7);
+    }
+    if random.one_in(4) {
+        route = route.table(77);
+    }
+    route
+}
+
+/// A network that others left behind: half of what another state declared, and then some.
+pub(crate) fn network(random: &mut Random) -> Network {
+    let mut network = Network::default();
+    for (at, device) in DEVICES.iter().enumerate() {
+        if !random.one_in(4) {
+            let mut link = Link::new(1000 + u32::try_from(at).unwrap_or(0), name(device));
+            (link.mtu, link.flags) = (1500, if random.one_in(2) { IFF_UP } else { 0 });
+            network.put_link(link);
+        }
+    }
+    let before = desired(random);
+    for step in Plan::new(&before, &network).steps {
+        if !random.one_in(4) {
+            // A step whose ground was left out fails, as it would at the kernel.
+            let _ = model::apply(&mut network, &step.change);
+        }
+    }
+    for _ in 0..random.below(6) {
+        meddle(random, &mut network);
+    }
+    network
+}
+
+/// Someone else changes something.
+pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
+    let links: Vec<_> = network.links().copied().collect();
+    let Some(&link) = random.pick(&links) else { return };
+    let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);
+    match random.below(4) {
+        0 => drop(network.put_link(Link { mtu: 1234, ..link })),
+        1 => {
+            let flags = if random.one_in(2) { IFF_UP } else { 0 };
+            model::set_up(network, link.index, flags != 0);
+        }
+        2 => {
+            let prefix = prefix(at, 7, random.one_in(2));
+            let key = AddressKey { index: link.index, prefix, peer: None };
+            let flags = if random.one_in(4) { 0 } else { IFA_F_PERMANENT };
+            network.put_address(Address { key, scope: 0, flags, protocol: 0 });
+        }
+        _ => {
+            let is_ipv4 = random.one_in(2);
+            let metric = if is_ipv4 { 0 } else { 1024 };
+            let to = destination(random.below(3), is_ipv4);
+            let slot = RouteSlot { table: 254, to, tos: 0, metric };
+            let via = Some(address(at, 77, is_ipv4));
+            let key = RouteKey { slot, via, dev: link.index, route_type: RTN_UNICAST };
+            let protocol = *random.pick(&[3, 4, 16]).expect("some");
+            let is_free = network.routes_in(slot).next().is_none();
+            if link.is_up() && (is_free || !is_ipv4) {
+                network.put_route(model::route(key, protocol, !is_free));
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Stories: what is declared, what happens, and what is sent and told.
+
+use std::time::{Duration, Instant};
+
+use super::{Mode, Reconcile, Report};
+use crate::desired::{Desired, LinkDeclaration};
+use crate::limits::{RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
+use crate::model::address::{AddressKey, Prefix};
+use crate::model::change::{Change, LinkUpdate};
+use crate::model::kind::{Kind, Settings};
+use crate::model::link::Link;
+use crate::model::network::Network;
+use crate::model::object::{Cause, Event, Object, What};
+use crate::model::refusal::{Outcome, Refusal};
+use crate::plan::Reason;
+use crate::plan::tests::model;
+use crate::plan::tests::random::name;
+
+/// A reconciler, the network that it sees, and the time.
+struct Desk {
+    reconcile: Reconcile,
+    network: Network,
+    now: Instant,
+    told: Vec<Report>,
+}
+
+impl Desk {
+    fn new(mode: Mode, desired: Desired) -> Self {
+        let mut reconcile = Reconcile::new(mode, desired);
+        let now = Instant::now();
+        reconcile.handle_synced(now);
+        Self { reconcile, network: Network::default(), now, told: Vec::new() }
+    }
+
+    /// One round: what is sent now, each answered as `answer` says; what is done, happens.
+    fn round(&mut self, answer: impl Fn(&Change) -> Outcome) -> Vec<Change> {
+        let mut sent = Vec::new();
+        while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
+            sent.push(step.change);
+        }
+        for change in &sent {
+            let outcome = answer(change);
+            if outcome == Outcome::Done {
+                self.happens(|network| {
+                    model::apply(network, change).expect("a change that can be made");
+                });
+            }
+            self.reconcile.handle_result(self.now, outcome);
+        }
+        self.told.extend(std::iter::from_fn(|| self.reconcile.poll_report()));
+        sent
+    }
+
+    /// Rounds in which everything is done, until nothing more is sent.
+    fn settle(&mut self) -> Vec<Change> {
+        let mut sent = Vec::new();
+        loop {
+            let round = self.round(|_| Outcome::Done);
+            if round.is_empty() {
+                return sent;
+            }
+            sent.extend(round);
+            assert!(sent.len() < 100, "it does not settle: {sent:#?}");
+        }
+    }
+
+    /// Something changes the network, and the events of it are heard.
+    fn happens(&mut self, change: impl FnOnce(&mut Network)) {
+        let before = self.network.clone();
+        change(&mut self.network);
+        for what in differences(&before, &self.network) {
+            let event = Event { seq: 0, cause: Cause::Notification, sender: 4711, what };
+            self.reconcile.handle_event(self.now, &event, &self.network);
+        }
+    }
+
+    fn link_is(&mut self, link: Link) {
+        let put = |network: &mut Network| {
+            network.put_link(link);
+        };
+        self.happens(put);
+    }
+
+    fn wait(&mut self) -> Duration {
+        let until = self.reconcile.poll_timeout().expect("something to wait for");
+        let waited = until - self.now;
+        self.now = until;
+        waited
+    }
+}
+
+/// The events between two networks, deletions first.
+fn differences(before: &Network, after: &Network) -> Vec<What> {
+    let objects = |network: &Network| -> Vec<Object> {
+        let links = network.links().copied().map(Object::Link);
+        let addresses = network.addresses().copied().map(Object::Address);
+        let routes = network.routes().cloned().map(Object::Route);
+        routes.chain(addresses).chain(links).collect()
+    };
+    let is_same = |one: &Object, two: &Object| match (one, two) {
+        (Object::Link(one), Object::Link(two)) => one.index == two.index,
+        (Object::Address(one), Object::Address(two)) => one.key == two.key,
+        (Object::Route(one), Object::Route(two)) => one.key == two.key,
+        _ => false,
+    };
+    let (old, new) = (objects(before), objects(after));
+    let mut whats = Vec::new();
+    for gone in &old {
+        if !new.iter().any(|it| is_same(it, gone)) {
+            whats.push(What::Deleted(gone.clone()));
+        }
+    }
+    for it in new.iter().rev() {
+        match old.iter().find(|old| is_same(old, it)) {
+            None => whats.push(What::New(it.clone())),
+            Some(old) if old == it => {}
+            Some(old) => whats.push(What::Changed { before: old.clone(), after: it.clone() }),
+        }
+    }
+    whats
+}
+
+fn of_kind(link: &str, kind: &str) -> LinkDeclaration {
+    let kind = Kind::by_name(kind.as_bytes()).expect("a known kind");
+    LinkDeclaration::new(name(link)).settings(Settings::new(kind))
+}
+
+fn declared(links: impl IntoIterator<Item = LinkDeclaration>) -> Desired {
+    links.into_iter().fold(Desired::builder(), |all, link| all.link(link)).build().expect("valid")
+}
+
+fn set_mtu(network: &mut Network, link: &str, mtu: u32) {
+    let link = *network.link_named(name(link)).expect("a link");
+    network.put_link(Link { mtu, ..link });
+}
+
+fn refused(change: &Change, errno: i32) -> Outcome {
+    let (op, object) = (change.op(), change.object());
+    Outcome::Refused(Refusal { op, object, errno, message: None, offset: None, sequence: 1 })
+}
+
+fn conflicts(told: &[Report]) -> Vec<(u32, Duration)> {
+    let conflict = |report: &Report| match report {
+        Report::Conflict { sender, retry_in, .. } => Some((*sender, *retry_in)),
+        _ => None,
+    };
+    told.iter().filter_map(conflict).collect()
+}
+
+#[test]
+fn five_reverts_are_made_at_once_and_the_sixth_waits_and_is_told() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").mtu(1400)]));
+    assert_eq!(desk.settle().len(), 1);
+    assert!(desk.reconcile.is_converged());
+    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br0")) });
+    for _ in 0..REVERTS_AT_ONCE_MAX {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        assert_eq!(desk.settle(), [set]);
+    }
+    assert!(conflicts(&desk.told).is_empty());
+    let mut expected = RETRY_DELAY_MIN;
+    for _ in 0..3 {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        assert_eq!(desk.settle(), []);
+        assert_eq!(conflicts(&desk.told), [(4711, expected)]);
+        assert!(!desk.reconcile.is_converged());
+        assert_eq!(desk.wait(), expected);
+        assert_eq!(desk.settle(), [set]);
+        assert!(desk.reconcile.is_converged());
+        desk.told.clear();
+        expected *= 2;
+    }
+}
+
+#[test]
+fn a_fight_over_one_object_leaves_others_alone() {
+    let bridges = ["br0", "br1"].map(|link| of_kind(link, "bridge").mtu(1400));
+    let mut desk = Desk::new(Mode::Keep, declared(bridges));
+    desk.settle();
+    for _ in 0..REVERTS_AT_ONCE_MAX {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        desk.settle();
+    }
+    desk.happens(|network| {
+        set_mtu(network, "br0", 1300);
+        set_mtu(network, "br1", 1300);
+    });
+    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br1")) });
+    assert_eq!(desk.settle(), [set]);
+}
+
+#[test]
+fn a_refused_change_is_tried_again_later_and_later() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
+    let mut expected = RETRY_DELAY_MIN;
+    for _ in 0..4 {
+        let sent = desk.round(|change| refused(change, libc::EPERM));
+        assert!(matches!(sent[..], [Change::CreateLink(_)]), "{sent:?}");
+        assert_eq!(desk.round(|_| Outcome::Done), []);
+        assert!(!desk.reconcile.is_settled());
+        assert_eq!(desk.wait(), expected);
+        expected *= 2;
+    }
+    assert_eq!(desk.settle().len(), 1);
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn an_apply_gives_up_what_is_refused_and_ends() {
+    let links = [of_kind("br0", "bridge"), of_kind("i0", "ifb")];
+    let mut desk = Desk::new(Mode::Once, declared(links));
+    let is_bridge = |change: &Change| change.object().to_string().contains("br0");
+    let answer = |change: &Change| match is_bridge(change) {
+        true => refused(change, libc::EPERM),
+        false => Outcome::Done,
+    };
+    let mut attempts = 0;
+    for _ in 0..20 {
+        attempts += desk.round(answer).iter().filter(|change| is_bridge(change)).count();
+    }
+    // Once with the other, and once more because that one succeeded.
+    assert_eq!(attempts, 2);
+    assert!(desk.reconcile.is_settled());
+    assert!(!desk.reconcile.is_converged());
+}
+
+#[test]
+fn a_device_that_comes_later_is_waited_for() {
+    let device = LinkDeclaration::new(name("e0")).mtu(1400);
+    let mut desk = Desk::new(Mode::Keep, declared([device]));
+    assert_eq!(desk.settle(), []);
+    let is_waiting = |report: &Report| matches!(report, Report::Blocked(blocked) if blocked.reason == Reason::NoSuchLink(name("e0")));
+    assert_eq!(desk.told.iter().filter(|report| is_waiting(report)).count(), 1);
+    desk.link_is(Link::new(7, name("e0")));
+    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("e0")) });
+    assert_eq!(desk.settle(), [set]);
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn a_link_that_was_renamed_is_renamed_back() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
+    desk.settle();
+    desk.happens(|network| {
+        let link = *network.link_named(name("br0")).expect("made");
+        network.put_link(Link { name: name("other"), ..link });
+    });
+    let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
+    assert_eq!(desk.settle(), [Change::SetLink(rename)]);
+    assert_eq!(desk.network.links().count(), 1);
+}
+
+#[test]
+fn a_deleted_link_is_made_anew_with_what_stood_on_it() {
+    let prefix = Prefix { address: [10, 0, 0, 1].into(), len: 24 };
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").addresses([prefix])]));
+    desk.settle();
+    desk.happens(|network| {
+        model::apply(network, &Change::DeleteLink(name("br0"))).expect("deleted");
+    });
+    let sent = desk.settle();
+    assert!(matches!(sent[..], [Change::CreateLink(_), Change::PutAddress { .. }]), "{sent:?}");
+    let index = desk.network.index_of(name("br0")).expect("made");
+    assert!(desk.network.address(AddressKey { index, prefix, peer: None }).is_some());
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn a_link_that_was_moved_away_is_not_made_anew_until_it_is_back() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
+    desk.settle();
+    let link = *desk.network.link_named(name("br0")).expect("made");
+    desk.reconcile.handle_moved(link.index);
+    let index = link.index;
+    desk.happens(|network| {
+        network.remove_link(index);
+    });
+    assert_eq!(desk.settle(), []);
+    let is_moved = |report: &Report| matches!(report, Report::Blocked(blocked) if blocked.reason == Reason::MovedAway);
+    assert!(desk.told.iter().any(is_moved), "{:?}", desk.told);
+    // It comes back bare and down.
+    desk.link_is(Link { flags: 0, ..link });
+    let sent = desk.settle();
+    assert!(matches!(sent[..], [Change::SetLink(_)]), "{sent:?}");
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn a_change_of_unknown_outcome_is_compared_again_before_it_is_repeated() {
+    for was_made in [false, true] {
+        let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
+        let sent = desk.round(|_| Outcome::Unknown);
+        assert_eq!(sent.len(), 1);
+        if was_made {
+            desk.happens(|network| model::apply(network, &sent[0]).expect("made"));
+        }
+        desk.reconcile.handle_synced(desk.now);
+        assert_eq!(desk.settle().len(), usize::from(!was_made));
+        assert!(desk.reconcile.is_converged());
+    }
+}
+
+#[test]
+fn a_change_without_effect_is_told_and_retried_with_a_delay() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").mtu(1400)]));
+    desk.settle();
+    desk.happens(|network| set_mtu(network, "br0", 1300));
+    let mut sent = 0;
+    while desk.reconcile.poll_step(desk.now, &desk.network).is_some() {
+        sent += 1;
+        // Acknowledged, and the link stays as it is.
+        desk.reconcile.handle_result(desk.now, Outcome::Done);
+        assert!(sent < 50, "it never stops");
+    }
+    let told: Vec<_> = std::iter::from_fn(|| desk.reconcile.poll_report()).collect();
+    let in_vain = |report: &Report| matches!(report, Report::WithoutEffect { .. });
+    assert!(told.iter().any(in_vain), "{told:?}");
+    assert!(desk.wait() >= RETRY_DELAY_MIN);
+}

@@ -1,0 +1,418 @@
+//! The program, run as a person or a script runs it.
+//!
+//! `RINGLINK_BLESS=1 cargo test --test cli` writes the golden files anew; read them before they
+//! are committed.
+
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{eventually, in_namespace, ip, ip_json, links};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const DOCUMENT: &str = "version = 1\n\
+    [link.br0]\nkind = \"bridge\"\nmac = \"02:00:00:00:00:01\"\nmtu = 1400\n\
+    addresses = [\"192.0.2.1/24\"]\n\
+    [link.v0]\nveth = { peer = \"p0\" }\nmac = \"02:00:00:00:00:02\"\nmaster = \"br0\"\n\
+    [link.p0]\nmac = \"02:00:00:00:00:03\"\n\
+    [[route]]\nto = \"198.51.100.0/24\"\nvia = \"192.0.2.254\"\ndev = \"br0\"\n";
+
+fn ringlink() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ringlink"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    ringlink().args(arguments).output().expect("the program starts")
+}
+
+fn status(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the program prints UTF-8")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {} {}", text(&output.stdout), text(&output.stderr))
+    })
+}
+
+/// A folder with a document in it.
+fn document(content: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("doc.toml");
+    std::fs::write(&path, content).expect("a writable folder");
+    (folder, path)
+}
+
+/// What differs from run to run, made the same.
+fn normalised(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            for (key, field) in fields.iter_mut() {
+                let volatile = ["time", "sender", "took_us", "index", "seq"];
+                if volatile.contains(&key.as_str()) && !field.is_null() {
+                    *field = Value::from(0);
+                } else {
+                    *field = normalised(field.take());
+                }
+            }
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| *item = normalised(item.take()));
+        }
+        _ => {}
+    }
+    value
+}
+
+/// Compares with a golden file, value by value.
+fn golden(name: &str, values: Vec<Value>) {
+    let lines = values.into_iter().map(normalised);
+    let pretty = |value| serde_json::to_string_pretty(&value).expect("JSON");
+    let said = lines.map(pretty).collect::<Vec<_>>().join("\n") + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("RINGLINK_BLESS").is_some() {
+        std::fs::write(&path, &said).expect("a writable tree");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(said, expected, "{name}: RINGLINK_BLESS=1 accepts it, if it is right");
+}
+
+#[test]
+fn plan_apply_and_check_tell_the_same_as_json() {
+    in_namespace("plan_apply_and_check_tell_the_same_as_json", || {
+        let (_folder, path) = document(DOCUMENT);
+        let path = path.to_string_lossy();
+        let planned = run(&["plan", "--json", &path]);
+        assert_eq!(status(&planned), Some(0));
+        golden("plan.json", vec![json(&planned)]);
+        let checked = run(&["check", "--json", &path]);
+        assert_eq!(status(&checked), Some(1));
+        assert_eq!(json(&checked)["matches"], false);
+        let applied = run(&["apply", "--json", &path]);
+        assert_eq!(status(&applied), Some(0), "{}", text(&applied.stdout));
+        golden("apply.json", vec![json(&applied)]);
+        assert_eq!(links()["br0"]["mtu"], 1400);
+        let checked = run(&["check", "--json", &path]);
+        assert_eq!(status(&checked), Some(0));
+        golden("check.json", vec![json(&checked)]);
+        let again = run(&["apply", &path]);
+        assert_eq!(status(&again), Some(0));
+        assert!(text(&again.stdout).contains("nothing to do"), "{}", text(&again.stdout));
+    });
+}
+
+#[test]
+fn what_cannot_be_done_is_told_for_each_object() {
+    in_namespace("what_cannot_be_done_is_told_for_each_object", || {
+        ip("link add taken type ifb");
+        let (_folder, path) = document(
+            "version = 1\n[link.taken]\nkind = \"bridge\"\n[link.absentee]\nmtu = 1400\n\
+             [link.br0]\nkind = \"bridge\"\n",
+        );
+        let path = path.to_string_lossy();
+        let applied = run(&["apply", "--json", &path]);
+        assert_eq!(status(&applied), Some(1));
+        golden("apply-blocked.json", vec![json(&applied)]);
+        assert!(links().contains_key("br0"));
+        let planned = run(&["plan", &path]);
+        assert_eq!(status(&planned), Some(0));
+        let said = text(&planned.stdout);
+        assert!(said.contains("waiting for link absentee, which does not exist"), "{said}");
+        assert!(said.contains("a link of that name exists with kind ifb, not bridge"), "{said}");
+    });
+}
+
+#[test]
+fn show_agrees_with_ip() {
+    in_namespace("show_agrees_with_ip", || {
+        let (_folder, path) = document(DOCUMENT);
+        assert_eq!(status(&run(&["apply", &path.to_string_lossy()])), Some(0));
+        let shown = json(&run(&["show", "--json"]));
+        let ours = shown["links"].as_array().expect("a list of links");
+        let theirs = links();
+        assert_eq!(ours.len(), theirs.len());
+        for link in ours {
+            let name = link["name"].as_str().expect("a name");
+            let peer = &theirs[name];
+            assert_eq!(link["index"], peer["ifindex"]);
+            assert_eq!(link["mtu"], peer["mtu"]);
+            assert_eq!(link["mac"], peer["address"]);
+            assert_eq!(link["master"]["name"], peer["master"]);
+            let flags = |value: &Value| {
+                let flags = value["flags"].as_array().into_iter().flatten();
+                let mut flags: Vec<_> =
+                    flags.filter_map(Value::as_str).map(str::to_owned).collect();
+                // The carrier of the other end, which `ip` works out by itself.
+                flags.retain(|flag| !matches!(flag.as_str(), "NO-CARRIER" | "M-DOWN"));
+                flags.sort();
+                flags
+            };
+            assert_eq!(flags(link), flags(peer), "{name}");
+        }
+        let addresses = shown["addresses"].as_array().expect("a list of addresses");
+        let theirs = ip_json("addr show");
+        let infos = theirs.iter().filter_map(|it| it["addr_info"].as_array());
+        let count = infos.map(Vec::len).sum::<usize>();
+        assert_eq!(addresses.len(), count);
+        let routes = shown["routes"].as_array().expect("a list of routes");
+        let count =
+            ip_json("-4 route show table all").len() + ip_json("-6 route show table all").len();
+        assert_eq!(routes.len(), count);
+        let tables = text(&run(&["show", "links", "routes"]).stdout);
+        assert!(tables.contains("br0") && tables.contains("198.51.100.0/24"), "{tables}");
+    });
+}
+
+/// Starts the program with its output piped, and reads it line by line.
+struct Running {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let child = ringlink().args(arguments).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().expect("another line").expect("UTF-8")
+    }
+
+    fn line_with(&mut self, part: &str) -> String {
+        for _ in 0..200 {
+            let line = self.line();
+            if line.contains(part) {
+                return line;
+            }
+        }
+        panic!("no line with {part}");
+    }
+
+    /// Ends it by a signal; its exit status.
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        kill(pid, signal).expect("it lives");
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end by {signal}");
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn run_tells_each_correction_and_ends_by_a_signal() {
+    in_namespace("run_tells_each_correction_and_ends_by_a_signal", || {
+        let (_folder, path) = document(DOCUMENT);
+        let mut running = Running::start(&["run", &path.to_string_lossy()]);
+        running.line_with("converged: ");
+        ip("addr del 192.0.2.1/24 dev br0");
+        let line = running.line_with("192.0.2.1/24");
+        assert!(line.contains("changed it"), "{line}");
+        running.line_with("route 198.51.100.0/24");
+        ip("link set br0 mtu 1300");
+        let line = running.line_with("mtu 1300 -> 1400");
+        assert!(
+            line.contains("link br0") && line.contains(" us)") || line.contains(" ms)"),
+            "{line}"
+        );
+        let restored = eventually(Duration::from_secs(2), || links()["br0"]["mtu"] == 1400);
+        assert!(restored);
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+        assert_eq!(links()["br0"]["mtu"], 1400, "the network stays as it was");
+
+        let running = Running::start(&["run", "--json", &path.to_string_lossy()]);
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    });
+}
+
+#[test]
+fn run_tells_corrections_as_json() {
+    in_namespace("run_tells_corrections_as_json", || {
+        let (_folder, path) = document(DOCUMENT);
+        assert_eq!(status(&run(&["apply", &path.to_string_lossy()])), Some(0));
+        let mut running = Running::start(&["run", "--json", &path.to_string_lossy()]);
+        running.line_with("converged");
+        ip("link set br0 mtu 1300");
+        let line = running.line_with("1300");
+        golden("run.json", vec![serde_json::from_str(&line).expect("JSON")]);
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+    });
+}
+
+#[test]
+fn watch_tells_changes_as_json() {
+    in_namespace("watch_tells_changes_as_json", || {
+        ip("link add v0 address 02:00:00:00:00:02 type ifb");
+        let mut running = Running::start(&["watch", "--json", "link", "address"]);
+        // It is listening by the time that a change of its own is told.
+        let mut number = 0;
+        let listening = std::thread::scope(|scope| {
+            let first = scope.spawn(|| running.line());
+            eventually(Duration::from_secs(5), || {
+                number += 1;
+                ip(&format!("link set v0 mtu {}", 1000 + number));
+                first.is_finished()
+            })
+        });
+        assert!(listening, "nothing is told");
+        ip("link set v0 mtu 1400");
+        let changed = running.line_with("1400");
+        ip("addr add 192.0.2.1/24 dev v0");
+        let added = running.line_with("192.0.2.1");
+        ip("link del v0");
+        let deleted = running.line_with("\"event\":\"deleted\",\"object\":\"link\"");
+        let mut lines = [changed, added, deleted]
+            .map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));
+        lines[0]["before"]["mtu"] = Value::from(0);
+        golden("watch.json", lines.to_vec());
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+    });
+}
+
+#[test]
+fn the_demo_breaks_and_mends_a_sandbox() {
+    let before = std::fs::read_link("/proc/self/ns/net").expect("/proc is there");
+    let output = run(&["run", "--sandbox", "--demo", "examples/host.toml"]);
+    if status(&output) == Some(3) && text(&output.stderr).contains("sandbox") {
+        eprintln!("skipped: {}", text(&output.stderr));
+        return;
+    }
+    let said = text(&output.stdout);
+    assert_eq!(status(&output), Some(0), "{said} {}", text(&output.stderr));
+    assert!(said.contains("5 of 5 breaks mended"), "{said}");
+    assert_eq!(std::fs::read_link("/proc/self/ns/net").expect("/proc is there"), before);
+}
+
+#[test]
+fn bad_files_end_with_two_and_nothing_is_applied() {
+    in_namespace("bad_files_end_with_two_and_nothing_is_applied", || {
+        let (folder, path) = document("version = 1\n[link.br0]\nkind = \"bridge\"\nmtuu = 5\n");
+        let fifo = folder.path().join("fifo.toml");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).expect("a FIFO");
+        let absent = folder.path().join("absent.toml");
+        for verb in ["apply", "run", "plan", "check"] {
+            for file in [&path, &fifo, &absent] {
+                let output = run(&[verb, &file.to_string_lossy()]);
+                assert_eq!(status(&output), Some(2), "{verb} {}", file.display());
+                assert!(!output.stderr.is_empty());
+            }
+        }
+        assert!(!links().contains_key("br0"));
+        let said = text(&run(&["apply", &path.to_string_lossy()]).stderr);
+        assert!(said.contains("did you mean `mtu`?"), "{said}");
+        let as_json = run(&["apply", "--json", &path.to_string_lossy()]);
+        assert!(text(&as_json.stderr).contains("\"diagnostics\""), "{}", text(&as_json.stderr));
+    });
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    for arguments in [&["frobnicate"][..], &["run"], &["plan", "x.toml", "--netns"], &[]] {
+        assert_eq!(status(&run(arguments)), Some(2), "{arguments:?}");
+    }
+    assert_eq!(status(&run(&["show", "--netns", "no-such-namespace"])), Some(3));
+}
+
+#[test]
+fn without_the_capability_reading_works_and_writing_says_what_is_missing() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can give its capabilities away here");
+        return;
+    }
+    let name = "without_the_capability_reading_works_and_writing_says_what_is_missing";
+    in_namespace(name, || {
+        let (folder, path) = document(DOCUMENT);
+        // Nobody must be able to read what it is given.
+        let program = folder.path().join("ringlink");
+        std::fs::copy(env!("CARGO_BIN_EXE_ringlink"), &program).expect("a copy");
+        let open = std::os::unix::fs::PermissionsExt::from_mode;
+        std::fs::set_permissions(folder.path(), open(0o755)).expect("our own folder");
+        let as_nobody = |verb: &str| {
+            Command::new("setpriv")
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+                .arg(&program)
+                .args([verb, &path.to_string_lossy()])
+                .output()
+                .expect("setpriv of util-linux")
+        };
+        for (verb, expected) in [("plan", 0), ("check", 1)] {
+            let output = as_nobody(verb);
+            assert_eq!(status(&output), Some(expected), "{verb}: {}", text(&output.stderr));
+        }
+        for verb in ["apply", "run"] {
+            let output = as_nobody(verb);
+            assert_eq!(status(&output), Some(3), "{verb}");
+            let said = text(&output.stderr);
+            assert!(said.contains("CAP_NET_ADMIN") && said.contains("--sandbox"), "{said}");
+        }
+        assert!(!links().contains_key("br0"));
+    });
+}
+
+#[test]
+fn deletions_want_a_yes() {
+    in_namespace("deletions_want_a_yes", || {
+        ip("link add br0 type bridge");
+        ip("addr add 203.0.113.1/24 dev br0");
+        let (_folder, path) = document(DOCUMENT);
+        let path = path.to_string_lossy();
+        let output = run(&["apply", &path]);
+        assert_eq!(status(&output), Some(3), "{}", text(&output.stdout));
+        let said = text(&output.stderr);
+        assert!(said.contains("203.0.113.1/24") && said.contains("--yes"), "{said}");
+        assert!(ip("addr show dev br0").contains("203.0.113.1"), "nothing may be changed");
+        assert_eq!(status(&run(&["apply", "--yes", &path])), Some(0));
+        assert!(!ip("addr show dev br0").contains("203.0.113.1"));
+    });
+}
+
+#[test]
+fn a_closed_output_ends_it_quietly() {
+    in_namespace("a_closed_output_ends_it_quietly", || {
+        let mut child = ringlink()
+            .args(["show", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    });
+}
+
+#[test]
+fn doctor_finds_this_host_fit() {
+    let output = run(&["doctor", "--json"]);
+    assert_eq!(status(&output), Some(0), "{}", text(&output.stdout));
+    assert_eq!(json(&output)["fit"], true);
+    assert!(text(&run(&["doctor"]).stdout).contains("ringlink can run here"));
+}
