@@ -81,6 +81,7 @@ impl Applier {
                 break;
             }
             if self.work(now)? == Turn::Cancelled {
+                self.halt(&mut report)?;
                 self.conclude(desired, &mut report);
                 return Err(ApplyError::Cancelled(Box::new(report)));
             }
@@ -99,6 +100,7 @@ impl Applier {
         while !self.engine.host().is_settled() {
             let now = self.engine.now();
             if self.work(now)? == Turn::Cancelled {
+                self.halt(&mut report)?;
                 return Err(ApplyError::Cancelled(Box::new(report)));
             }
             self.collect(&mut report.attempts);
@@ -144,13 +146,27 @@ impl Applier {
         }
     }
 
+    /// Sends nothing more, and waits for the answers to what has been sent: the kernel makes those
+    /// changes all the same, so the report must have them.
+    fn halt(&mut self, report: &mut ApplyReport) -> Result<(), EngineError> {
+        self.engine.host_mut().halt();
+        while self.engine.host().is_busy() {
+            // Another cancel asks for what is being done.
+            self.engine.turn(None)?;
+        }
+        self.collect(&mut report.attempts);
+        Ok(())
+    }
+
     fn conclude(&self, desired: &Desired, report: &mut ApplyReport) {
         report.remaining = Plan::new(desired, self.engine.host().network());
         report.converged = report.remaining.is_empty();
     }
 
     fn sync(&mut self) -> Result<(), ApplyError> {
-        self.engine.catch_up()?;
+        if !self.engine.catch_up()? {
+            return Err(ApplyError::Cancelled(Box::default()));
+        }
         while !self.engine.host().is_synced() {
             if self.engine.turn(None)? == Turn::Cancelled {
                 return Err(ApplyError::Cancelled(Box::default()));

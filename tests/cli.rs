@@ -174,6 +174,50 @@ fn show_agrees_with_ip() {
     });
 }
 
+#[test]
+fn show_tells_the_network_as_json() {
+    in_namespace("show_tells_the_network_as_json", || {
+        ip("link add br0 address 02:00:00:00:00:01 type bridge");
+        // A bridge's state takes its time to follow; this one's does not.
+        ip("link add v0 address 02:00:00:00:00:02 type ifb");
+        ip("link set v0 up");
+        ip("addr add 192.0.2.1/24 dev v0");
+        ip("route add 198.51.100.0/24 via 192.0.2.254 metric 5 table 100");
+        // Devices that modules made, and what IPv6 adds when it comes to it, are left out.
+        let is_expected = |value: &Value| {
+            let link = value.get("dev").or(value.get("link")).unwrap_or(value);
+            let is_ours = link["name"] == "v0" || link["name"] == "br0";
+            let text = value["to"].as_str().or(value["address"].as_str()).unwrap_or_default();
+            is_ours && !text.contains(':')
+        };
+        let mut shown = json(&run(&["show", "--json"]));
+        for list in ["links", "addresses", "routes"] {
+            shown[list].as_array_mut().expect("a list").retain(is_expected);
+        }
+        golden("show.json", vec![shown]);
+        let only_links = json(&run(&["show", "--json", "link"]));
+        let keys: Vec<_> = only_links.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["v", "links"]);
+    });
+}
+
+#[test]
+fn names_that_a_terminal_would_obey_are_escaped() {
+    use std::os::unix::ffi::OsStrExt as _;
+    in_namespace("names_that_a_terminal_would_obey_are_escaped", || {
+        let name = std::ffi::OsStr::from_bytes(b"a\x1b[2J\xff");
+        let mut add = Command::new("ip");
+        let add = add.args(["link", "add"]).arg(name).args(["type", "ifb"]);
+        assert!(add.status().expect("ip of iproute2").success());
+        let table = text(&run(&["show", "link"]).stdout);
+        assert!(table.contains("a\\x1b[2J\\xff") && !table.contains('\x1b'), "{table}");
+        let shown = json(&run(&["show", "link", "--json"]));
+        let links = shown["links"].as_array().expect("a list").iter();
+        let hex: Vec<_> = links.filter_map(|link| link["name_hex"].as_str()).collect();
+        assert_eq!(hex, ["611b5b324aff"]);
+    });
+}
+
 /// Starts the program with its output piped, and reads it line by line.
 struct Running {
     child: Child,
@@ -317,8 +361,10 @@ fn bad_files_end_with_two_and_nothing_is_applied() {
         let fifo = folder.path().join("fifo.toml");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).expect("a FIFO");
         let absent = folder.path().join("absent.toml");
+        let empty = folder.path().join("empty");
+        std::fs::create_dir(&empty).expect("a writable folder");
         for verb in ["apply", "run", "plan", "check"] {
-            for file in [&path, &fifo, &absent] {
+            for file in [&path, &fifo, &absent, &empty] {
                 let output = run(&[verb, &file.to_string_lossy()]);
                 assert_eq!(status(&output), Some(2), "{verb} {}", file.display());
                 assert!(!output.stderr.is_empty());
@@ -407,6 +453,56 @@ fn a_closed_output_ends_it_quietly() {
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     });
+}
+
+#[test]
+fn a_reader_that_has_read_enough_ends_a_watch() {
+    in_namespace("a_reader_that_has_read_enough_ends_a_watch", || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // Only a write can find out that no one reads, so things go on happening until it does.
+        let script = "(timeout 20 \"$0\" watch --dump; echo $? > \"$1\") | head -n 1 &
+            until [ -s \"$1\" ]; do ip link add d0 type ifb; ip link del d0; sleep 0.05; done";
+        let ended = folder.path().join("ended");
+        let output = Command::new("bash")
+            .args(["-c", script, env!("CARGO_BIN_EXE_ringlink")])
+            .arg(&ended)
+            .output()
+            .expect("bash");
+        assert_eq!(std::fs::read_to_string(&ended).expect("its exit status"), "0\n");
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    });
+}
+
+#[test]
+fn an_interrupted_apply_ends_with_130_and_says_what_it_made() {
+    in_namespace("an_interrupted_apply_ends_with_130_and_says_what_it_made", || {
+        let links_max = 2_000;
+        let links_text = |number| format!("[link.d{number}]\nkind = \"ifb\"\n");
+        let content: String = (0..links_max).map(links_text).collect();
+        let (_folder, path) = document(&format!("version = 1\n{content}"));
+        let child = ringlink()
+            .args(["apply", "--json", &path.to_string_lossy()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        assert!(eventually(Duration::from_secs(10), || has_link("d0")), "nothing is made");
+        let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
+        kill(pid, Signal::SIGINT).expect("it lives");
+        let output = child.wait_with_output().expect("it ends");
+        let report = json(&output);
+        assert_eq!(status(&output), Some(130), "declare more links: it was done by then");
+        assert_eq!(report["interrupted"], true);
+        let changes = report["changes"].as_array().expect("a list").iter();
+        let made = changes.filter(|change| change["result"] == "ok").count();
+        let there = links().keys().filter(|name| name.starts_with('d')).count();
+        assert_eq!(made, there, "what was made is what was told");
+    });
+}
+
+/// Whether the kernel has that link, read without a process of its own.
+fn has_link(name: &str) -> bool {
+    let devices = std::fs::read_to_string("/proc/thread-self/net/dev").expect("/proc is there");
+    devices.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")))
 }
 
 #[test]

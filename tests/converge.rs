@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{addresses_of, eventually, in_namespace, ip, ip_batch, ip_json, links, routes};
 use ringlink::reconcile::Outcome;
-use ringlink::{Applier, Desired};
+use ringlink::{Applier, ApplyError, Desired};
 
 const PAIRS: usize = 50;
 const ROUTES: usize = 20;
@@ -224,5 +224,44 @@ fn what_cannot_be_done_is_reported_and_the_rest_goes_on() {
         });
         let refusal = refused.expect("the gateway is not reachable");
         assert_eq!(refusal.message.as_deref(), Some("Nexthop has invalid gateway"));
+    });
+}
+
+#[test]
+fn an_apply_that_is_cancelled_reports_what_it_made() {
+    in_namespace("an_apply_that_is_cancelled_reports_what_it_made", || {
+        let mut document = "version = 1\n".to_owned();
+        for number in 0..400 {
+            let (high, low) = (number / 250, number % 250);
+            document += &format!(
+                "[link.d{number}]\nkind = \"ifb\"\naddresses = [\"10.1.{high}.{low}/32\"]\n"
+            );
+        }
+        let desired = Desired::from_toml("many.toml", &document).unwrap();
+        let total = desired.links().len() * 2;
+        let mut applier = Applier::builder().open().unwrap();
+        applier.canceller().cancel();
+        let Err(ApplyError::Cancelled(report)) = applier.apply(&desired) else {
+            panic!("a cancel before it began was lost");
+        };
+        assert!(report.attempts.is_empty());
+
+        let canceller = applier.canceller();
+        let canceller = std::thread::spawn(move || {
+            eventually(Duration::from_secs(5), || links().contains_key("d0"));
+            canceller.cancel();
+        });
+        let result = applier.apply(&desired);
+        canceller.join().unwrap();
+        let Err(ApplyError::Cancelled(report)) = result else {
+            panic!("it ended before it was cancelled: declare more links");
+        };
+        assert!(report.attempts.iter().all(|it| it.outcome == Outcome::Done));
+        let left = Applier::builder().open().unwrap().plan(&desired).unwrap();
+        assert_eq!(report.remaining.steps.len(), left.steps.len());
+        assert_eq!(report.attempts.len() + left.steps.len(), total, "each is told once");
+
+        let report = applier.apply(&desired).unwrap();
+        assert!(report.converged, "what was cancelled can be gone on with");
     });
 }

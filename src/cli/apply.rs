@@ -47,6 +47,10 @@ pub(super) fn apply(
     let start = Instant::now();
     let (report, is_interrupted) = match applier.apply(desired) {
         Ok(report) => (report, false),
+        // It had not begun, so there is nothing to tell of.
+        Err(ApplyError::Cancelled(report)) if *report == ApplyReport::default() => {
+            return Err(Failure::Interrupted);
+        }
         Err(ApplyError::Cancelled(report)) => (*report, true),
         Err(error) => return Err(error.into()),
     };

@@ -152,6 +152,10 @@ impl Excerpt {
         let from = text.len();
         // A place of several lines is shown by its first.
         text.push_str(head(&inert[span.start..span.end.clamp(span.start, end)]));
+        if text.len() == from && span.start == end {
+            // The end of a line: something must be there to be pointed at.
+            text.push(' ');
+        }
         let span_in_text = from..text.len();
         text.push_str(head(&inert[span.end.clamp(span.start, end)..end]));
         if let Some(after) = inert[end..].strip_prefix('\n').and_then(|text| text.lines().next()) {

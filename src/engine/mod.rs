@@ -210,7 +210,10 @@ impl Engine {
         self.ring.enter(wait)?;
         let now = Instant::now();
         let reaped = self.reap(now)?;
-        self.note_drain(now, was_draining, &reaped);
+        if !self.is_cancelling {
+            // Else it was not read, and may hold more.
+            self.note_drain(now, was_draining, &reaped);
+        }
         if let Some(failed) = self.host.poll_failure() {
             return Err(EngineError::Dump { errno: failed.errno });
         }
@@ -227,14 +230,17 @@ impl Engine {
         })
     }
 
-    /// Turns without waiting until nothing more comes: what was queued has been read.
-    pub(crate) fn catch_up(&mut self) -> Result<(), EngineError> {
+    /// Turns without waiting until nothing more comes: what was queued has been read. `false`
+    /// where it was cancelled.
+    pub(crate) fn catch_up(&mut self) -> Result<bool, EngineError> {
         for _ in 0..DRAIN_TURNS_MAX {
-            if self.turn(Some(Instant::now()))? == Turn::Deadline {
-                break;
+            match self.turn(Some(Instant::now()))? {
+                Turn::Cancelled => return Ok(false),
+                Turn::Deadline => break,
+                _ => {}
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn transmit(&mut self, now: Instant) {

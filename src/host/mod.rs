@@ -82,6 +82,8 @@ pub(crate) struct Host {
     receive_buffer_bytes: usize,
     /// In mode `Once`: the changes that had been sent when the tables were last read whole.
     verified: Option<u64>,
+    /// Whether no more changes are sent, until there is something else to be reached.
+    halted: bool,
     failed: Option<DumpFailed>,
 }
 
@@ -105,6 +107,7 @@ impl Host {
             counters: Counters::default(),
             receive_buffer_bytes,
             verified: None,
+            halted: false,
             failed: None,
         }
     }
@@ -121,12 +124,19 @@ impl Host {
         }
         self.reconcile = Some(reconcile);
         self.verified = None;
+        self.halted = false;
     }
 
     /// Sends these steps once, in their order, in place of what was to be reached before.
     pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
         self.requests = Requests::default();
         self.reconcile = Some(Reconcile::with_steps(now, steps));
+        self.halted = false;
+    }
+
+    /// Sends no more changes; those under way are still answered, and then it is not busy.
+    pub(crate) fn halt(&mut self) {
+        self.halted = true;
     }
 
     /// Whether everything that was to be sent has been, and was answered.
@@ -230,7 +240,7 @@ impl Host {
         if !self.synced || self.settling || self.requests.is_busy() || !self.dumps.is_idle() {
             return false;
         }
-        self.fill_batch(now, buffer)
+        !self.halted && self.fill_batch(now, buffer)
     }
 
     fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
@@ -268,7 +278,7 @@ impl Host {
     }
 
     fn can_send(&self) -> bool {
-        self.synced && !self.settling && !self.requests.is_busy()
+        self.synced && !self.settling && !self.requests.is_busy() && !self.halted
     }
 
     /// Time has passed.
