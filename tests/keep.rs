@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, ip_json, links, routes};
+use common::{eventually, in_namespace, ip, ip_batch, ip_json, links, routes};
 use ringlink::reconcile::Report;
 use ringlink::{Applier, Desired, Keeper, KeeperHandle};
 
@@ -101,10 +101,12 @@ const DRIFTS_BY_KIND: &[Drift] = &[
         },
     },
     Drift {
-        name: "addresses flushed",
+        name: "addresses deleted together",
         on_ports: false,
         cause: |n| {
-            ip(&format!("-4 addr flush dev v{n}"));
+            ip_batch(&format!(
+                "addr del 10.1.{n}.1/24 dev v{n}\naddr del 2001:db8:1:{n}::1/64 dev v{n}\n"
+            ));
         },
     },
     Drift {

@@ -81,7 +81,11 @@ impl Diff<'_> {
         let Some(owner) = wanted.peer_of else {
             return self.block(subject, object, Reason::NoSuchLink(wanted.name));
         };
-        if self.observed.link_named(owner).is_some() {
+        if let Some(other_end) = self.observed.link_named(owner) {
+            let is_here = other_end.lower_netns.is_none();
+            if is_here && self.observed.link(other_end.lower).is_none() {
+                return; // The pair is being deleted: the news of the other end is on its way.
+            }
             return self.block(subject, object, Reason::NotThePeerOf(owner));
         }
         if !self.will_exist(owner) {
@@ -179,8 +183,9 @@ impl Diff<'_> {
             return Some(Reason::OtherKind { wanted: settings.kind.name, found: found.kind });
         }
         let owner_now = self.observed.link_named(wanted.peer_of?)?;
+        let is_being_deleted = owner_now.lower_netns.is_none() && owner_now.lower == 0;
         let is_its_peer = owner_now.lower_netns.is_none() && owner_now.lower == found.index;
-        (!is_its_peer).then_some(Reason::NotThePeerOf(owner_now.name))
+        (!is_its_peer && !is_being_deleted).then_some(Reason::NotThePeerOf(owner_now.name))
     }
 
     /// The settings of the kind go in a message of their own: some drivers refuse the mtu in
@@ -216,7 +221,9 @@ impl Diff<'_> {
 
     fn is_same(&self, key: &Key, wanted: Value, now: Option<Value>) -> bool {
         match (wanted, now) {
-            // A peer under another name is that peer's difference: it is renamed back.
+            // An end without a peer is being deleted. A peer under another name is that peer's
+            // difference: it is renamed back.
+            (Value::Link(_), None) if key.value == ValueType::Peer => true,
             (Value::Link(name), now) if key.value == ValueType::Peer => {
                 self.observed.link_named(name).is_none()
                     || now == self.observed.index_of(name).map(Value::Index)
