@@ -25,13 +25,14 @@ use crate::watcher::{Batch, Wake, WatchError, Watcher as Blocking, WatcherBuilde
 ///
 /// It belongs to the thread that opened it: a current-thread runtime, a `LocalSet`, or the inside
 /// of `tokio_uring::start`. Dropping it cancels the armed read and waits for its end; dropping a
-/// future that waits for its next event loses none. After an error it is of no more use.
+/// future that waits for its next event loses none. After an error it has ended.
 #[derive(Debug)]
 pub struct Watcher {
     ring: AsyncFd<Pollable>,
     batch: Batch,
     ready: VecDeque<Event>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    has_failed: bool,
 }
 
 /// A watcher that can be waited for by its descriptor.
@@ -63,7 +64,13 @@ impl Watcher {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             WatchError(EngineError::Ring(RingError::from_receive(errno)))
         })?;
-        Ok(Self { ring, batch: Batch::default(), ready: VecDeque::new(), timer: None })
+        Ok(Self {
+            ring,
+            batch: Batch::default(),
+            ready: VecDeque::new(),
+            timer: None,
+            has_failed: false,
+        })
     }
 
     /// The network as it was last read. It may be ahead of the stream by the events that have
@@ -97,9 +104,13 @@ impl Stream for Watcher {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        let mut empty_turns = 0;
         loop {
             if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
+            }
+            if this.has_failed {
+                return Poll::Ready(None);
             }
             let watcher = &mut this.ring.get_mut().0;
             let now = watcher.engine().now();
@@ -109,8 +120,16 @@ impl Stream for Watcher {
                     continue;
                 }
                 Ok(Wake::Cancelled) => return Poll::Ready(None),
-                Ok(Wake::Deadline) => {}
-                Err(error) => return Poll::Ready(Some(Err(error))),
+                Ok(Wake::Deadline) => empty_turns += 1,
+                Err(error) => {
+                    this.has_failed = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+            // What an empty turn queued, a re-arm for instance, goes out with the next one; and no
+            // readiness tells when a drain is over.
+            if empty_turns < 2 || watcher.engine().host().is_draining() {
+                continue;
             }
             // Cleared before the turn that finds nothing, never after it: what comes in between
             // makes the descriptor ready again.
@@ -120,13 +139,16 @@ impl Stream for Watcher {
                     Err(error) => {
                         let errno = error.raw_os_error().unwrap_or(libc::EIO);
                         let error = EngineError::Ring(RingError::from_receive(errno));
+                        this.has_failed = true;
                         return Poll::Ready(Some(Err(WatchError(error))));
                     }
                 }
+                empty_turns = 0;
                 continue;
             }
             ready!(this.poll_timer(cx));
             this.timer = None;
+            empty_turns = 0;
         }
     }
 }

@@ -4,13 +4,15 @@ mod common;
 
 use std::time::Duration;
 
-use common::{eventually, in_namespace, ip};
+use common::{eventually, in_namespace, ip, ip_batch};
 use futures_util::StreamExt as _;
 use ringlink::aio::Watcher;
 use ringlink::model::object::{Event, Object, What};
 
 /// How many numbered addresses are added.
 const NUMBERS: u8 = 100;
+/// How many are added at once to overrun a small buffer.
+const LOST: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The number of an added address 10.0.0.n, where the event is one.
@@ -142,6 +144,31 @@ fn a_dropped_watcher_leaves_no_socket() {
             // The kernel lets go of a cancelled request's socket a moment after its completion.
             let is_gone = eventually(PATIENCE, || netlink_ports() == before);
             assert!(is_gone, "{:?} are left of {before:?}", netlink_ports());
+        });
+    });
+}
+
+#[test]
+fn an_overrun_is_told_and_the_mirror_is_whole_again() {
+    in_namespace("an_overrun_is_told_and_the_mirror_is_whole_again", || {
+        tokio_runtime().block_on(async {
+            let builder = ringlink::Watcher::builder().receive_buffer_bytes(4096);
+            let mut watcher = Watcher::from_builder(builder).expect("a ring");
+            settle(&mut watcher).await;
+            // Nobody reads meanwhile. The ring takes 512 notifications by itself, the socket few.
+            let line = |n: usize| format!("addr add 10.0.{}.{}/32 dev lo\n", n / 250, n % 250);
+            ip_batch(&(0..LOST).map(line).collect::<String>());
+            let mut has_lost = false;
+            loop {
+                let next = tokio::time::timeout(Duration::from_secs(1), watcher.next()).await;
+                let Ok(event) = next else { break };
+                let event = event.expect("nobody cancels").expect("it goes on");
+                has_lost |= matches!(event.what, What::Resync { .. });
+            }
+            assert!(has_lost, "nothing was lost, so nothing is proved");
+            let ours = watcher.observed().addresses().filter(|own| own.key.prefix.len == 32);
+            let ours = ours.filter(|own| own.key.prefix.is_ipv4()).count();
+            assert_eq!(ours, LOST);
         });
     });
 }
