@@ -28,6 +28,9 @@ pub(crate) struct Mirror {
     network: Network,
     sequence: u64,
     sweep: Option<Sweep>,
+    /// Whether the addresses have been read whole since the last loss; until then one that goes
+    /// may only seem to be the last of its link.
+    knows_addresses: bool,
     /// Whether a replacement hit a slot of several routes, and which one went is not known.
     is_ambiguous: bool,
 }
@@ -86,7 +89,9 @@ impl Mirror {
         if let Some(gone) = self.network.remove_address(address.key) {
             self.tell(Cause::Notification, sender, What::Deleted(Object::Address(gone)), tell);
         }
-        self.take_along(Trigger::AddressGone(address.key), tell);
+        if self.knows_addresses {
+            self.take_along(Trigger::AddressGone(address.key), tell);
+        }
     }
 
     /// A notification about a route.
@@ -141,6 +146,7 @@ impl Mirror {
 
     /// Notifications were lost; the differences will follow.
     pub(crate) fn lost(&mut self, dropped: u64, tell: &mut impl FnMut(Event)) {
+        self.knows_addresses = false;
         self.tell(Cause::Dump, 0, What::Resync { dropped }, tell);
     }
 
@@ -201,6 +207,7 @@ impl Mirror {
         let Some(sweep) = self.sweep.take() else {
             return;
         };
+        self.knows_addresses |= sweep.table == Table::Addresses;
         for key in sweep.unseen {
             let gone = match key {
                 Key::Link(index) => {
