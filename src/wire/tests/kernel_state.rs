@@ -62,8 +62,7 @@ fn made() -> Option<Namespace> {
 #[test]
 fn links_read_as_ip_reads_them() {
     let Some(mut namespace) = made() else { return };
-    let ours = namespace.links();
-    let theirs = ip_json("link show");
+    let (ours, theirs) = namespace.undisturbed(|it| (it.links(), ip_json("link show")));
     assert_eq!(ours.len(), theirs.len());
     for (link, json) in ours.iter().zip(&theirs) {
         assert_link(link, json, &ours);
@@ -185,9 +184,9 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
 #[test]
 fn addresses_read_as_ip_reads_them() {
     let Some(mut namespace) = made() else { return };
-    let ours = namespace.addresses();
+    let (ours, theirs) = namespace.undisturbed(|it| (it.addresses(), ip_json("address show")));
     let mut count = 0;
-    for json in ip_json("address show") {
+    for json in theirs {
         for info in json["addr_info"].as_array().unwrap() {
             count += 1;
             assert_address(&ours, &json, info);
@@ -225,9 +224,12 @@ fn assert_address(ours: &[address::Address], json: &Json, info: &Json) {
 fn routes_read_as_ip_reads_them() {
     let Some(mut namespace) = made() else { return };
     let links = namespace.links();
-    let mut ours = namespace.routes();
-    for family in ["-4", "-6"] {
-        for json in ip_json(&format!("-N {family} route show table all")) {
+    let (mut ours, theirs) = namespace.undisturbed(|it| {
+        let dump = |family| ip_json(&format!("-N {family} route show table all"));
+        (it.routes(), [("-4", dump("-4")), ("-6", dump("-6"))])
+    });
+    for (family, theirs) in theirs {
+        for json in theirs {
             for hop in hops_of(&json) {
                 let found = ours.iter().position(|it| is_route(it, &json, hop, &links));
                 let found = found.unwrap_or_else(|| panic!("{json}\n{ours:#?}"));

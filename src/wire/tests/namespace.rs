@@ -67,6 +67,14 @@ pub(super) fn ip_json(arguments: &str) -> Vec<serde_json::Value> {
     serde_json::from_slice(&text).unwrap()
 }
 
+/// All that `ip` shows and that no clock moves.
+fn state() -> Vec<String> {
+    let tables = ["link", "address", "-4 route show table all", "-6 route show table all"];
+    let shown = tables.map(|table| String::from_utf8(ip(&format!("-o {table}"))).unwrap());
+    let words = shown.iter().flat_map(|it| it.split_whitespace());
+    words.filter(|word| !word.ends_with("sec")).map(str::to_owned).collect()
+}
+
 pub(super) fn name(text: &str) -> LinkName {
     LinkName::valid(text.as_bytes()).unwrap()
 }
@@ -80,6 +88,18 @@ impl Namespace {
 
     fn send(&self, bytes: &[u8]) {
         assert_eq!(self.socket.send(bytes, 0).unwrap(), bytes.len());
+    }
+
+    /// What `read` brings while nothing changes: links and addresses draw changes after them.
+    pub(super) fn undisturbed<T>(&mut self, mut read: impl FnMut(&mut Self) -> T) -> T {
+        for _ in 0..100 {
+            let before = state();
+            let read = read(self);
+            if state() == before {
+                return read;
+            }
+        }
+        panic!("the namespace does not come to rest");
     }
 
     /// The datagrams of a dump, its end checked.
