@@ -87,7 +87,7 @@ impl Watcher {
 
     /// Waits for what the timer of the host is set to, beside the descriptor.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.ring.get_ref().0.engine().host().poll_timeout() else {
+        let Some(at) = self.ring.get_ref().0.engine().poll_timeout() else {
             self.timer = None;
             return Poll::Pending;
         };
@@ -128,7 +128,7 @@ impl Stream for Watcher {
             }
             // What an empty turn queued, a re-arm for instance, goes out with the next one; and no
             // readiness tells when a drain is over.
-            if empty_turns < 2 || watcher.engine().host().is_draining() {
+            if empty_turns < 2 || watcher.engine().is_draining() {
                 continue;
             }
             // Cleared before the turn that finds nothing, never after it: what comes in between

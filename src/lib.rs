@@ -58,7 +58,5 @@ pub use self::desired::Desired;
 pub use self::engine::{Canceller, EngineError};
 pub use self::host::Counters;
 pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
-#[cfg(feature = "cli")]
-pub use self::ring::NamespaceError;
-pub use self::ring::{Counters as RingCounters, RingError};
+pub use self::ring::{Counters as RingCounters, NamespaceError, Netns, RingError};
 pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder};

@@ -79,5 +79,14 @@ pub(crate) const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const REPLY_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 /// A turn that read that many events was part of a burst: the next wait collects.
 pub(crate) const COLLECT_AFTER_EVENTS: usize = 4;
+/// How many buffers of sent requests are kept for the next ones.
+pub(crate) const SPARE_BUFFERS_MAX: usize = 16;
+
+/// How often a name in `/run/netns` that stands for nothing yet is looked at again: `ip netns add`
+/// makes the file first and mounts the namespace on it a moment later, which inotify does not tell.
+pub(crate) const NAME_LOOKS_MAX: u32 = 12;
+/// The wait before the first of these looks; each is twice as long, and the last comes after 4 s.
+pub(crate) const NAME_RETRY_DELAY: Duration = Duration::from_millis(1);
+
 /// How long a wait may collect events of a burst.
 pub(crate) const COLLECT_WINDOW: Duration = Duration::from_micros(200);

@@ -5,9 +5,11 @@ use std::time::Instant;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::model::network::Network;
-use crate::model::object::Event;
+use crate::model::object::{Event, NetnsId};
+use crate::ring::Netns;
 
-/// Follows the links, addresses and routes of the network namespace of its thread.
+/// Follows the links, addresses and routes of a network namespace, its thread's unless the builder
+/// says otherwise, and of any number of others that are added.
 ///
 /// A watcher belongs to the thread that opened it; its builder can be sent to another one. The
 /// first events are those of the state as it is found.
@@ -72,6 +74,23 @@ impl WatcherBuilder {
         self
     }
 
+    /// The network namespace to watch, in place of the thread's own. It needs CAP_SYS_ADMIN, here
+    /// and in the namespace's owner (setns(2)).
+    #[must_use]
+    pub fn netns(mut self, netns: Netns) -> Self {
+        self.options.netns = Some(netns);
+        self
+    }
+
+    /// Watches every namespace that has a name in `/run/netns` too, as they come and go, and lets
+    /// go of one whose name has gone: an open socket would keep it alive. Needs what
+    /// [`netns`](Self::netns) needs; one that cannot be watched is an error here, and logged later.
+    #[must_use]
+    pub fn all_netns(mut self) -> Self {
+        self.options.follows_names = true;
+        self
+    }
+
     /// Makes the ring one that can be polled for readiness.
     #[cfg(feature = "aio")]
     pub(crate) fn pollable(mut self) -> Self {
@@ -79,7 +98,7 @@ impl WatcherBuilder {
         self
     }
 
-    /// Opens the ring and the sockets, on this thread and in its network namespace.
+    /// Opens the ring and the sockets, on this thread.
     pub fn open(self) -> Result<Watcher, WatchError> {
         let engine = Engine::open(&self.options)?;
         Ok(Watcher { engine, was_cancelled: false })
@@ -112,7 +131,7 @@ impl Watcher {
         }
         loop {
             let turn = self.engine.turn(deadline)?;
-            self.engine.host_mut().poll_events(&mut batch.events);
+            self.engine.poll_events(&mut batch.events);
             let is_cancelled = turn == Turn::Cancelled;
             if !batch.events.is_empty() {
                 self.was_cancelled = is_cancelled;
@@ -130,19 +149,43 @@ impl Watcher {
     /// Waits until the state is read whole: at the start, and after lost notifications. The
     /// events that this brings are added to `batch`. `false` where it was cancelled.
     pub fn sync(&mut self, batch: &mut Batch) -> Result<bool, WatchError> {
-        while !self.engine.host().is_synced() {
+        while !self.engine.is_synced() {
             if std::mem::take(&mut self.was_cancelled) {
                 return Ok(false);
             }
             self.was_cancelled = self.engine.turn(None)? == Turn::Cancelled;
-            self.engine.host_mut().poll_events(&mut batch.events);
+            self.engine.poll_events(&mut batch.events);
         }
         Ok(true)
     }
 
-    /// The network as the events delivered so far tell it.
+    /// The network as the events delivered so far tell it, of the namespace that the watcher was
+    /// opened in.
     pub fn observed(&self) -> &Network {
         self.engine.host().network()
+    }
+
+    /// The same of any namespace that is watched.
+    pub fn observed_in(&self, netns: NetnsId) -> Option<&Network> {
+        let found = self.networks().find(|(id, _)| *id == netns);
+        found.map(|(_, network)| network)
+    }
+
+    /// All namespaces that are watched, the one that the watcher was opened in first.
+    pub fn networks(&self) -> impl Iterator<Item = (NetnsId, &Network)> {
+        self.engine.hosts().map(|(id, host)| (id, host.network()))
+    }
+
+    /// Watches one more namespace, on the same ring and thread. Its events carry the number that
+    /// is returned; the first of them is [`NetnsAdded`](crate::model::object::What::NetnsAdded).
+    pub fn add(&mut self, netns: &Netns) -> Result<NetnsId, WatchError> {
+        Ok(self.engine.add(netns)?)
+    }
+
+    /// Watches a namespace no more, and holds nothing of it open a moment later. `false` for one
+    /// that is not watched, and for the one that the watcher was opened in.
+    pub fn remove(&mut self, netns: NetnsId) -> bool {
+        self.engine.remove(netns)
     }
 
     /// Ends a wait from another thread.
@@ -150,9 +193,9 @@ impl Watcher {
         self.engine.canceller()
     }
 
-    /// What was counted so far.
+    /// What was counted so far, over all namespaces that are watched.
     pub fn counters(&self) -> Counters {
-        self.engine.host().counters()
+        self.engine.hosts().map(|(_, host)| host.counters()).sum()
     }
 
     /// What the ring counted so far.

@@ -166,8 +166,12 @@ pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Va
         What::Deleted(it) => ("deleted", Some(it)),
         What::Changed { after, .. } => ("changed", Some(after)),
         What::Resync { .. } => ("resync", None),
+        What::NetnsAdded { .. } => ("new", None),
+        What::NetnsRemoved => ("deleted", None),
     };
     let (object_type, told) = told.map(|it| object(names, it)).unzip();
+    let is_netns = matches!(event.what, What::NetnsAdded { .. } | What::NetnsRemoved);
+    let object_type = object_type.or(is_netns.then_some("netns"));
     let mut value = json!({
         "v": 1, "time": now(), "netns": netns, "seq": event.seq, "event": word,
         "object": object_type, "cause": cause, "sender": event.sender,
@@ -182,6 +186,7 @@ pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Va
             value["before"] = before;
         }
         What::Resync { dropped } => value["dropped"] = (*dropped).into(),
+        What::NetnsAdded { .. } | What::NetnsRemoved => {}
         _ => value[object_type.unwrap_or_default()] = told.into(),
     }
     value

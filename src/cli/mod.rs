@@ -113,6 +113,9 @@ enum Verb {
         /// Starts with what is there
         #[arg(long)]
         dump: bool,
+        /// Watches every namespace of `ip netns list` too, as they come and go; needs CAP_SYS_ADMIN
+        #[arg(long)]
+        all_netns: bool,
     },
     /// Shows the network as it is
     Show {
@@ -195,10 +198,10 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             plan::check(&desired, Signals::block(), out)
         }
-        Verb::Watch { objects, dump } => {
+        Verb::Watch { objects, dump, all_netns } => {
             start::enter(common)?;
-            let netns = common.netns.as_deref();
-            watch::watch(objects, *dump, netns, Signals::block(), out)
+            let wish = watch::Wish { objects, dump: *dump, all_netns: *all_netns };
+            watch::watch(&wish, common.netns.as_deref(), Signals::block(), out)
         }
         Verb::Show { objects } => {
             start::enter(common)?;

@@ -5,6 +5,7 @@ use std::process;
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
 use crate::desired::Desired;
+use crate::ring::Netns;
 use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin};
 use crate::ring::signals::Signals;
 
@@ -18,7 +19,7 @@ pub(super) fn enter(common: &Common) -> Result<(), Failure> {
     if common.sandbox {
         enter_sandbox()?;
     } else if let Some(netns) = &common.netns {
-        enter_netns(netns)?;
+        enter_netns(&Netns::parse(netns))?;
     }
     Ok(())
 }

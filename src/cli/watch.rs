@@ -8,30 +8,45 @@ use super::exit::{Exit, Failure};
 use super::json::Names;
 use super::out::{Ink, Out};
 use super::{ObjectType, json, start};
-use crate::model::object::{Event, Object, ObjectId, What};
+use crate::model::object::{Event, NetnsId, Object, ObjectId, What};
 use crate::model::text::LinkName;
 use crate::ring::signals::Signals;
 use crate::watcher::{Batch, Wake, Watcher};
 
-/// Prints changes until a signal comes. `dump` starts with what is there.
+/// What is to be watched.
+pub(super) struct Wish<'a> {
+    pub(super) objects: &'a [ObjectType],
+    /// Starts with what is there.
+    pub(super) dump: bool,
+    /// Every named namespace too.
+    pub(super) all_netns: bool,
+}
+
+/// Prints changes until a signal comes. `netns` is how the namespace that it works in was named.
 pub(super) fn watch(
-    objects: &[ObjectType],
-    dump: bool,
+    wish: &Wish<'_>,
     netns: Option<&str>,
     signals: Signals,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut watcher = Watcher::builder().open()?;
+    let mut builder = Watcher::builder();
+    if wish.all_netns {
+        builder = builder.all_netns();
+    }
+    let mut watcher = builder.open()?;
     let canceller = watcher.canceller();
     start::on_signal(signals, move || canceller.cancel())?;
     let mut batch = Batch::default();
     let is_whole = watcher.sync(&mut batch)?;
+    let mut printer = Printer::new(wish, netns);
     // A link of a dump may name one that comes later in it.
-    let names = watcher.observed().links().map(|link| (link.index, link.name)).collect();
-    let mut printer = Printer { objects, netns, names };
-    if dump {
-        printer.print(&batch, out)?;
+    for (id, network) in watcher.networks() {
+        let links = network.links().map(|link| (link.index, link.name));
+        printer.links.entry(id).or_default().extend(links);
     }
+    printer.is_quiet = !wish.dump;
+    printer.print(&batch, out)?;
+    printer.is_quiet = false;
     if !is_whole {
         return Ok(Exit::Clean);
     }
@@ -48,26 +63,47 @@ pub(super) fn watch(
 /// printed has lost those that were deleted in it.
 struct Printer<'a> {
     objects: &'a [ObjectType],
-    netns: Option<&'a str>,
-    names: HashMap<u32, LinkName>,
+    /// Whether it only learns the names.
+    is_quiet: bool,
+    /// What the namespaces are called.
+    netns: HashMap<NetnsId, String>,
+    links: HashMap<NetnsId, HashMap<u32, LinkName>>,
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
+    fn new(wish: &Wish<'a>, netns: Option<&str>) -> Self {
+        let netns = netns.map(|name| (NetnsId::HOME, name.to_owned())).into_iter().collect();
+        Self { objects: wish.objects, is_quiet: false, netns, links: HashMap::new() }
+    }
+
     fn print(&mut self, batch: &Batch, out: &mut Out) -> Result<(), Failure> {
         for event in batch {
-            if is_wanted(event, self.objects) {
+            if let What::NetnsAdded { name } = &event.what {
+                self.netns.insert(event.netns, name.clone());
+            }
+            let names = self.links.entry(event.netns).or_default();
+            if !self.is_quiet && is_wanted(event, self.objects) {
+                let netns = self.netns.get(&event.netns).map(String::as_str);
                 if out.json {
-                    out.line(json::event(&self.names, self.netns, event))?;
+                    out.line(json::event(names, netns, event))?;
                 } else {
-                    out.line(line(&self.names, event, out))?;
+                    let line = line(names, event, out);
+                    match netns.filter(|_| event.netns != NetnsId::HOME) {
+                        Some(netns) => out.line(format_args!("[{netns}] {line}"))?,
+                        None => out.line(line)?,
+                    }
                 }
             }
             match &event.what {
                 What::New(Object::Link(link)) | What::Changed { after: Object::Link(link), .. } => {
-                    self.names.insert(link.index, link.name);
+                    names.insert(link.index, link.name);
                 }
                 What::Deleted(Object::Link(link)) => {
-                    self.names.remove(&link.index);
+                    names.remove(&link.index);
+                }
+                What::NetnsRemoved => {
+                    self.links.remove(&event.netns);
+                    self.netns.remove(&event.netns);
                 }
                 _ => {}
             }
@@ -80,8 +116,8 @@ fn is_wanted(event: &Event, objects: &[ObjectType]) -> bool {
     let object = match &event.what {
         What::New(object) | What::Deleted(object) => object,
         What::Changed { after, .. } => after,
-        // That something was lost concerns every reader.
-        What::Resync { .. } => return true,
+        // These concern every reader.
+        What::Resync { .. } | What::NetnsAdded { .. } | What::NetnsRemoved => return true,
     };
     let object_type = match object {
         Object::Link(_) => ObjectType::Link,
@@ -108,6 +144,8 @@ fn line(names: &dyn Names, event: &Event, out: &Out) -> String {
             let mark = out.ink(Ink::Changed, "~");
             format!("{mark} {}{}{by}", name(names, after), changes(names, before, after))
         }
+        What::NetnsAdded { .. } => format!("{} network namespace", out.ink(Ink::Made, "+")),
+        What::NetnsRemoved => format!("{} network namespace", out.ink(Ink::Gone, "-")),
         What::Resync { dropped } => {
             let mark = out.ink(Ink::Warned, "!");
             format!("{mark} resync: {dropped} notifications were lost; what differs follows")

@@ -4,20 +4,28 @@
 //! `io_uring_enter`: it submits what the last turn decided and waits for what comes next. There
 //! are no rules here that a pure room could hold.
 
+mod follow;
+mod members;
+mod reaping;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use crate::host::{Host, Source};
+use self::follow::{Differences, Follow};
+use self::members::{HOME, Member, Members, Slot};
+use self::reaping::{Reaped, Reaping};
+use crate::host::Host;
 use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
     RECEIVE_BUFFER_BYTES, REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES,
 };
+use crate::model::object::{Cause, Event, NetnsId, What};
 use crate::ring::{
-    BufferGroup, Completion, Config, DoorbellHandle, Ring, RingError, SocketConfig, SocketId, Wait,
-    Waker,
+    BufferGroup, Config, DoorbellHandle, Identity, NamespaceError, Netns, OpenNetns, Ring,
+    RingError, SocketConfig, Wait, Waker, named, own_identity,
 };
 use crate::wire::numbers::GROUPS;
 
@@ -30,11 +38,21 @@ pub(crate) struct Options {
     pub(crate) receive_buffer_bytes: usize,
     /// Whether the ring can be polled, at the price of a dearer turn.
     pub(crate) pollable: bool,
+    /// The network namespace to open; the thread's own unless given.
+    pub(crate) netns: Option<Netns>,
+    /// Whether all named namespaces are watched too, as they come and go.
+    pub(crate) follows_names: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keeps_events: true, receive_buffer_bytes: RECEIVE_BUFFER_BYTES, pollable: false }
+        Self {
+            keeps_events: true,
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+            pollable: false,
+            netns: None,
+            follows_names: false,
+        }
     }
 }
 
@@ -105,24 +123,29 @@ impl Canceller {
     }
 }
 
-/// Ring and host of one network namespace, on the thread that made it.
+/// One ring, and the hosts of the network namespaces on it, on the thread that made it.
 #[derive(Debug)]
 pub(crate) struct Engine {
     ring: Ring,
-    events: SocketId,
-    requests: SocketId,
-    host: Host,
+    members: Members,
+    follow: Option<Follow>,
     canceller: Canceller,
     is_cancelling: bool,
-    drain_turns: u32,
-    /// How many datagrams the event socket brought in the last turn.
+    /// How many datagrams the event sockets brought in the last turn.
     burst: usize,
-    spare: Option<BytesMut>,
+    spare: Vec<BytesMut>,
+    /// Those that a turn looks after; kept for its memory.
+    current: Vec<Slot>,
+    receive_buffer_bytes: usize,
+    last_id: NetnsId,
+    /// What happened to the namespaces themselves.
+    events: Vec<Event>,
+    last_seq: u64,
 }
 
 impl Engine {
-    /// Opens ring and sockets in the thread's network namespace, and joins the groups. Nothing
-    /// is read before the first turn.
+    /// Opens ring and sockets in a network namespace, or the thread's, and joins the groups.
+    /// Nothing is read before the first turn.
     pub(crate) fn open(options: &Options) -> Result<Self, EngineError> {
         let mut ring = Ring::open(&Config {
             submission_entries: 64,
@@ -133,42 +156,127 @@ impl Engine {
             reply_buffers: REPLY_BUFFERS,
             reply_buffer_bytes: REPLY_BUFFER_BYTES,
         })?;
-        let events = ring.open_socket(&SocketConfig {
-            groups: GROUPS,
-            receive_buffer_bytes: options.receive_buffer_bytes,
-            buffers: BufferGroup::Events,
-        })?;
-        let requests = ring.open_socket(&SocketConfig {
-            groups: &[],
-            receive_buffer_bytes: REPLY_RECEIVE_BUFFER_BYTES,
-            buffers: BufferGroup::Replies,
-        })?;
         let waker = ring.waker()?;
-        let receive_buffer_bytes = ring.receive_buffer_bytes(events);
-        Ok(Self {
-            host: Host::new(Instant::now(), options.keeps_events, receive_buffer_bytes),
+        let netns = options.netns.as_ref().map(OpenNetns::open).transpose();
+        let netns = netns.map_err(RingError::from)?;
+        let home = open_member(&mut ring, netns.as_ref(), NetnsId::HOME, options)?;
+        let mut members = Members::default();
+        members.insert(home);
+        let mut engine = Self {
             canceller: Canceller { waker, is_cancelled: Arc::default() },
             ring,
-            events,
-            requests,
+            members,
+            follow: None,
             is_cancelling: false,
-            drain_turns: 0,
             burst: 0,
-            spare: None,
-        })
+            spare: Vec::new(),
+            current: Vec::new(),
+            receive_buffer_bytes: options.receive_buffer_bytes,
+            last_id: NetnsId::HOME,
+            events: Vec::new(),
+            last_seq: 0,
+        };
+        if options.follows_names {
+            let own = match &netns {
+                Some(netns) => netns.identity(),
+                None => own_identity(),
+            };
+            engine.follow_names(own)?;
+        }
+        Ok(engine)
     }
 
+    /// Watches one more namespace, beside those that are watched.
+    pub(crate) fn add(&mut self, netns: &Netns) -> Result<NetnsId, EngineError> {
+        let open = OpenNetns::open(netns).map_err(RingError::from)?;
+        self.add_open(&open, netns)
+    }
+
+    fn add_open(&mut self, open: &OpenNetns, netns: &Netns) -> Result<NetnsId, EngineError> {
+        let id = NetnsId(self.last_id.0 + 1);
+        let options =
+            Options { receive_buffer_bytes: self.receive_buffer_bytes, ..Options::default() };
+        let member = open_member(&mut self.ring, Some(open), id, &options)?;
+        self.last_id = id;
+        self.members.insert(member);
+        self.tell(id, What::NetnsAdded { name: netns.to_string() });
+        Ok(id)
+    }
+
+    /// Lets go of a namespace, so that nothing of ours keeps it; `false` where there is none of
+    /// that number, or it is the one that the engine was opened in.
+    pub(crate) fn remove(&mut self, id: NetnsId) -> bool {
+        let slot = self.members.slot_of(id).filter(|slot| *slot != HOME);
+        let Some(mut member) = slot.and_then(|slot| self.members.remove(slot)) else {
+            return false;
+        };
+        let from = self.events.len();
+        member.host.poll_events(&mut self.events);
+        self.events[from..].iter_mut().for_each(|event| event.netns = id);
+        self.ring.close_socket(member.events);
+        self.ring.close_socket(member.requests);
+        self.tell(id, What::NetnsRemoved);
+        true
+    }
+
+    fn tell(&mut self, netns: NetnsId, what: What) {
+        self.events.push(Event { seq: 0, netns, cause: Cause::Notification, sender: 0, what });
+    }
+
+    /// Moves the events since the last call to the end of `batch`, numbered.
+    pub(crate) fn poll_events(&mut self, batch: &mut Vec<Event>) {
+        let start = batch.len();
+        if !self.events.is_empty() {
+            batch.append(&mut self.events);
+        }
+        while let Some(member) = self.members.pop_unread() {
+            let from = batch.len();
+            member.host.poll_events(batch);
+            if member.id != NetnsId::HOME {
+                batch[from..].iter_mut().for_each(|event| event.netns = member.id);
+            }
+        }
+        for event in &mut batch[start..] {
+            self.last_seq += 1;
+            event.seq = self.last_seq;
+        }
+    }
+
+    /// The host of the namespace that the engine was opened in.
     pub(crate) fn host(&self) -> &Host {
-        &self.host
+        &self.members.home().host
     }
 
     pub(crate) fn host_mut(&mut self) -> &mut Host {
-        &mut self.host
+        self.members.activate(HOME);
+        &mut self.members.home_mut().host
+    }
+
+    /// The hosts of all namespaces, that one first.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (NetnsId, &Host)> {
+        self.members.iter().map(|member| (member.id, &member.host))
+    }
+
+    /// Whether the mirrors of all namespaces are whole.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.members.iter().all(|member| member.host.is_synced())
+    }
+
+    #[cfg(feature = "aio")]
+    /// Whether a drain goes on; the next turn does not wait then, and no readiness tells.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.members.iter().any(|member| member.host.is_draining())
+    }
+
+    /// When the next turn is due if nothing comes before.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let follow = self.follow.as_ref().and_then(Follow::poll_timeout);
+        [self.members.poll_timeout(), follow].into_iter().flatten().min()
     }
 
     /// The netlink port id that the requests are sent from.
     pub(crate) fn port(&self) -> u32 {
-        self.ring.port(self.requests)
+        self.ring.port(self.members.home().requests)
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -192,30 +300,32 @@ impl Engine {
     /// Submits what is to be sent, waits until something comes or `deadline`, and handles it.
     pub(crate) fn turn(&mut self, deadline: Option<Instant>) -> Result<Turn, EngineError> {
         let now = Instant::now();
-        if self.host.poll_timeout().is_some_and(|at| at <= now) {
-            self.host.handle_timeout(now);
+        if self.follow.as_ref().and_then(Follow::poll_timeout).is_some_and(|at| at <= now) {
+            // What cannot be watched has been logged; the rest goes on.
+            let _ = self.look_at_names(now);
         }
-        self.transmit(now);
-        if self.canceller.is_cancelled.load(Ordering::Acquire) && !self.is_cancelling {
-            // It is armed unless this is the first turn.
-            self.ring.arm(self.events);
-            self.is_cancelling = self.ring.disarm(self.events);
-        } else if !self.is_cancelling {
-            self.ring.arm(self.events);
+        self.members.activate_due(now);
+        let mut current = std::mem::take(&mut self.current);
+        self.members.take_active(&mut current);
+        let mut has_more = false;
+        for slot in &current {
+            has_more |= self.prepare(*slot, now);
         }
-        self.ring.arm(self.requests);
-
-        let was_draining = self.host.is_draining();
-        let wait = self.wait(now, deadline, was_draining);
+        self.arm_home();
+        let wait = self.wait(now, deadline, has_more);
         self.ring.enter(wait)?;
+
         let now = Instant::now();
         let reaped = self.reap(now)?;
-        if !self.is_cancelling {
-            // Else it was not read, and may hold more.
-            self.note_drain(now, was_draining, &reaped);
+        for slot in current.drain(..) {
+            self.note_drain(slot, now);
+            self.hear(slot)?;
         }
-        if let Some(failed) = self.host.poll_failure() {
-            return Err(EngineError::Dump { errno: failed.errno });
+        self.current = current;
+        let mut at = 0;
+        while let Some(slot) = self.members.active.get(at).copied() {
+            self.hear(slot)?;
+            at += 1;
         }
         if reaped.cancelled {
             self.is_cancelling = false;
@@ -243,88 +353,190 @@ impl Engine {
         Ok(true)
     }
 
-    fn transmit(&mut self, now: Instant) {
-        let mut buffer = self.spare.take().unwrap_or_default();
-        if self.host.poll_transmit(now, &mut buffer) {
-            self.ring.send(self.requests, buffer, 0);
+    /// Queues what one namespace has to send and to receive; `true` where the turn must not wait.
+    fn prepare(&mut self, slot: Slot, now: Instant) -> bool {
+        let Some(member) = self.members.get_mut(slot) else {
+            return false;
+        };
+        if member.host.poll_timeout().is_some_and(|at| at <= now) {
+            member.host.handle_timeout(now);
+        }
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        if member.host.poll_transmit(now, &mut buffer) {
+            self.ring.send(member.requests, buffer, slot as u64);
         } else {
-            self.spare = Some(buffer);
+            self.spare.push(buffer);
+        }
+        self.ring.arm(member.requests);
+        if slot != HOME {
+            self.ring.arm(member.events);
+        }
+        member.brought = 0;
+        member.was_draining = member.host.is_draining();
+        // What was decided just now is told before the next wait.
+        let has_more = member.was_draining || member.host.has_reports();
+        self.members.refresh(slot);
+        has_more
+    }
+
+    /// The read of the first namespace is the one that a cancel ends.
+    fn arm_home(&mut self) {
+        let events = self.members.home().events;
+        if self.canceller.is_cancelled.load(Ordering::Acquire) && !self.is_cancelling {
+            // It is armed unless this is the first turn.
+            self.ring.arm(events);
+            self.is_cancelling = self.ring.disarm(events);
+        } else if !self.is_cancelling {
+            self.ring.arm(events);
         }
     }
 
-    fn wait(&self, now: Instant, deadline: Option<Instant>, is_draining: bool) -> Wait {
-        // What was decided just now is told before the next wait.
-        if is_draining || self.host.has_reports() {
+    fn wait(&self, now: Instant, deadline: Option<Instant>, has_more: bool) -> Wait {
+        if has_more {
             return Wait::None;
         }
-        let until = [deadline, self.host.poll_timeout()].into_iter().flatten().min();
+        let until = [deadline, self.poll_timeout()].into_iter().flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
         if timeout == Some(Duration::ZERO) {
             return Wait::None;
         }
         // Nothing else ends a collecting wait, so none while an answer is awaited.
-        let collects = self.burst >= COLLECT_AFTER_EVENTS && !self.host.is_busy();
+        let collects = self.burst >= COLLECT_AFTER_EVENTS && !self.members.is_any_busy();
         Wait::One { timeout, collect: collects.then_some(COLLECT_WINDOW) }
     }
 
     fn reap(&mut self, now: Instant) -> Result<Reaped, EngineError> {
-        let mut reaped = Reaped::default();
-        let (host, events, spare) = (&mut self.host, self.events, &mut self.spare);
-        self.ring.reap(|completion| match completion {
-            Completion::Received(received) => {
-                let source =
-                    if received.socket == events { Source::Events } else { Source::Replies };
-                reaped.datagrams += 1;
-                reaped.events += usize::from(source == Source::Events);
-                let (sender, truncated) = (received.sender, received.truncated);
-                host.handle_datagram(now, source, sender, truncated, received.bytes);
-            }
-            Completion::Lost(lost) if lost.socket == events => host.handle_lost(lost.dropped),
-            Completion::Lost(_) => host.handle_replies_lost(),
-            Completion::Sent(sent) => {
-                reaped.sends += 1;
-                if let Err(errno) = sent.result {
-                    host.handle_send_failed(now, errno);
-                }
-                let mut buffer = sent.buffer;
-                buffer.clear();
-                *spare = Some(buffer);
-            }
-            Completion::Woken => reaped.woken = true,
-            Completion::Cancelled(socket) => reaped.cancelled |= socket == events,
-            Completion::Failed { errno, .. } => reaped.failed = Some(errno),
-        });
+        let mut reaping = Reaping {
+            now,
+            members: &mut self.members,
+            follow: self.follow.as_mut(),
+            spare: &mut self.spare,
+            reaped: Reaped::default(),
+        };
+        self.ring.reap(|completion| reaping.handle(completion));
+        let mut reaped = reaping.reaped;
         self.burst = reaped.events;
-        match reaped.failed {
-            Some(errno) => Err(RingError::from_receive(errno).into()),
-            None => Ok(reaped),
+        for (socket, errno) in reaped.failed.drain(..) {
+            if let Some((slot, _)) = self.members.owner(socket) {
+                self.give_up(slot, RingError::from_receive(errno).into())?;
+            }
         }
+        Ok(reaped)
     }
 
     /// A drain is over when a whole turn after its cause brought nothing.
-    fn note_drain(&mut self, now: Instant, was_draining: bool, reaped: &Reaped) {
-        if !was_draining {
-            self.drain_turns = 0;
+    fn note_drain(&mut self, slot: Slot, now: Instant) {
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
+        let brought = std::mem::take(&mut member.brought);
+        if !member.was_draining {
+            member.drain_turns = 0;
             return;
         }
-        self.drain_turns += 1;
-        // After a loss an empty turn is not enough: only an empty socket takes messages again.
-        let is_empty =
-            reaped.events == 0 && (!self.host.is_recovering() || self.ring.is_drained(self.events));
-        if is_empty || self.drain_turns >= DRAIN_TURNS_MAX {
-            self.drain_turns = 0;
-            self.host.handle_drained(now);
+        // While its read is being cancelled it is not read, and may hold more.
+        if slot != HOME || !self.is_cancelling {
+            member.drain_turns += 1;
+            // After a loss an empty turn is not enough: only an empty socket takes messages again.
+            let is_empty = brought == 0
+                && (!member.host.is_recovering() || self.ring.is_drained(member.events));
+            if is_empty || member.drain_turns >= DRAIN_TURNS_MAX {
+                member.drain_turns = 0;
+                member.host.handle_drained(now);
+            }
         }
+        self.members.activate(slot);
+    }
+
+    /// Notes what a host waits for and has to tell, and whether it failed.
+    fn hear(&mut self, slot: Slot) -> Result<(), EngineError> {
+        self.members.refresh(slot);
+        let failure = self.members.get_mut(slot).and_then(|member| member.host.poll_failure());
+        match failure {
+            Some(failed) => self.give_up(slot, EngineError::Dump { errno: failed.errno }),
+            None => Ok(()),
+        }
+    }
+
+    /// One namespace cannot be watched any more. The first one ends the engine; any other is let
+    /// go of, and the rest goes on.
+    fn give_up(&mut self, slot: Slot, error: EngineError) -> Result<(), EngineError> {
+        if slot == HOME {
+            return Err(error);
+        }
+        if let Some(id) = self.members.get_mut(slot).map(|member| member.id) {
+            tracing::error!(netns = id.0, %error, "a network namespace is watched no more");
+            self.follow.iter_mut().for_each(|follow| follow.forget(id));
+            self.remove(id);
+        }
+        Ok(())
+    }
+
+    /// From now on every name in `/run/netns` is watched. `own` is the engine's own namespace.
+    fn follow_names(&mut self, own: Option<Identity>) -> Result<(), EngineError> {
+        let own = own.ok_or(RingError::from(NamespaceError::NoProc))?;
+        self.ring.watch_names()?;
+        let now = self.now();
+        self.follow = Some(Follow::new(own, now));
+        self.look_at_names(now)
+    }
+
+    /// Takes in the names that have come, and lets go of those that have gone.
+    fn look_at_names(&mut self, now: Instant) -> Result<(), EngineError> {
+        let Some(mut follow) = self.follow.take() else {
+            return Ok(());
+        };
+        let Differences { gone, come, mut is_unfinished } = follow.compare(&named(follow.own()));
+        for id in gone {
+            self.remove(id);
+        }
+        let mut refused = None;
+        for name in come {
+            let netns = Netns::Name(name.clone());
+            // It may have gone, or become another, since it was listed.
+            let Ok(open) = OpenNetns::open(&netns) else {
+                is_unfinished = true;
+                continue;
+            };
+            let Some(identity) = open.identity() else {
+                continue;
+            };
+            match self.add_open(&open, &netns) {
+                Ok(id) => follow.insert(name, identity, Some(id)),
+                Err(error) => {
+                    tracing::error!(%error, "a network namespace cannot be watched");
+                    follow.insert(name, identity, None);
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        follow.handle_looked(now, is_unfinished);
+        self.follow = Some(follow);
+        refused.map_or(Ok(()), Err)
     }
 }
 
-/// What one reaping brought.
-#[derive(Debug, Default)]
-struct Reaped {
-    datagrams: usize,
-    events: usize,
-    sends: usize,
-    woken: bool,
-    cancelled: bool,
-    failed: Option<i32>,
+fn open_member(
+    ring: &mut Ring,
+    netns: Option<&OpenNetns>,
+    id: NetnsId,
+    options: &Options,
+) -> Result<Member, EngineError> {
+    let mut open = |config: &SocketConfig<'_>| match netns {
+        Some(netns) => ring.open_socket_in(netns, config),
+        None => ring.open_socket(config),
+    };
+    let events = open(&SocketConfig {
+        groups: GROUPS,
+        receive_buffer_bytes: options.receive_buffer_bytes,
+        buffers: BufferGroup::Events,
+    })?;
+    let requests = open(&SocketConfig {
+        groups: &[],
+        receive_buffer_bytes: REPLY_RECEIVE_BUFFER_BYTES,
+        buffers: BufferGroup::Replies,
+    })?;
+    let receive_buffer_bytes = ring.receive_buffer_bytes(events);
+    let host = Host::new(Instant::now(), options.keeps_events, receive_buffer_bytes);
+    Ok(Member::new(id, events, requests, host))
 }

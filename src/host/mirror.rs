@@ -11,7 +11,7 @@ use crate::model::address::{Address, AddressKey};
 use crate::model::consequences::{Taken, Trigger, taken_in_silence};
 use crate::model::link::Link;
 use crate::model::network::{Network, Table};
-use crate::model::object::{Cause, Event, Object, What};
+use crate::model::object::{Cause, Event, NetnsId, Object, What};
 use crate::model::route::{Route, RouteKey};
 
 /// What tells an object from all others.
@@ -315,6 +315,6 @@ impl Mirror {
 
     fn tell(&mut self, cause: Cause, sender: u32, what: What, tell: &mut impl FnMut(Event)) {
         self.sequence += 1;
-        tell(Event { seq: self.sequence, cause, sender, what });
+        tell(Event { seq: self.sequence, netns: NetnsId::HOME, cause, sender, what });
     }
 }

@@ -54,6 +54,21 @@ pub struct Counters {
     pub changes: u64,
 }
 
+impl std::iter::Sum for Counters {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            messages: sum.messages + one.messages,
+            forged: sum.forged + one.forged,
+            malformed: sum.malformed + one.malformed,
+            truncated: sum.truncated + one.truncated,
+            overruns: sum.overruns + one.overruns,
+            dropped: sum.dropped + one.dropped,
+            dumps: sum.dumps + one.dumps,
+            changes: sum.changes + one.changes,
+        })
+    }
+}
+
 /// The tables could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DumpFailed {
@@ -338,6 +353,11 @@ impl Host {
             batch.append(&mut self.events);
         }
         self.heard = 0;
+    }
+
+    /// Whether there are events since the last call of [`poll_events`](Self::poll_events).
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// What the reconciler tells, oldest first.

@@ -20,13 +20,24 @@ pub enum Object {
     Route(Route),
 }
 
+/// Tells the network namespaces of one watcher apart. Numbers are not used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetnsId(pub(crate) u32);
+
+impl NetnsId {
+    /// The namespace that the watcher was opened in.
+    pub const HOME: Self = Self(0);
+}
+
 /// One change of the network, in the order in which it was learnt.
 ///
-/// Folding all events from an empty network gives the network.
+/// Folding all events of a namespace from an empty network gives its network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Counts up by one with each event of a watcher, from 1.
     pub seq: u64,
+    /// The network namespace that it happened in.
+    pub netns: NetnsId,
     /// How it was learnt.
     pub cause: Cause,
     /// The netlink port id of the process that caused it, where the kernel says; else 0.
@@ -56,6 +67,13 @@ pub enum What {
         /// How many datagrams the kernel says it dropped.
         dropped: u64,
     },
+    /// Another network namespace is watched from now on; nothing of it is known yet.
+    NetnsAdded {
+        /// How it was named when it was added.
+        name: String,
+    },
+    /// The namespace is watched no more, and all that was in it is out of sight.
+    NetnsRemoved,
 }
 
 /// How an event was learnt.

@@ -137,7 +137,7 @@ impl Reconcile {
                 self.touch(after, noticed, network, after_up && !before_up);
             }
             What::Deleted(object) => self.touch(object, noticed, network, false),
-            What::Resync { .. } => {}
+            What::Resync { .. } | What::NetnsAdded { .. } | What::NetnsRemoved => {}
         }
     }
 

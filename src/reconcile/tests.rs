@@ -10,7 +10,7 @@ use crate::model::change::{Change, LinkUpdate};
 use crate::model::kind::{Kind, Settings};
 use crate::model::link::Link;
 use crate::model::network::Network;
-use crate::model::object::{Cause, Event, Object, What};
+use crate::model::object::{Cause, Event, NetnsId, Object, What};
 use crate::model::refusal::{Outcome, Refusal};
 use crate::plan::Reason;
 use crate::plan::tests::model;
@@ -70,7 +70,13 @@ impl Desk {
         let before = self.network.clone();
         change(&mut self.network);
         for what in differences(&before, &self.network) {
-            let event = Event { seq: 0, cause: Cause::Notification, sender: 4711, what };
+            let event = Event {
+                seq: 0,
+                netns: NetnsId::HOME,
+                cause: Cause::Notification,
+                sender: 4711,
+                what,
+            };
             self.reconcile.handle_event(self.now, &event, &self.network);
         }
     }

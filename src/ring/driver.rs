@@ -15,6 +15,8 @@ use super::error::RingError;
 use super::limits::{
     COLLECT_BUFFERS_DIVISOR, DROP_WAIT, DROP_WAITS_MAX, OVERFLOW_FETCHES_PER_REAP_MAX, SOCKETS_MAX,
 };
+use super::names::NameWatch;
+use super::netns::OpenNetns;
 use super::queue::Queue;
 use super::reaping::{KnownDoorbell, State};
 use super::sends::Sends;
@@ -66,6 +68,8 @@ impl Ring {
                 receive_header: Box::into_raw(Box::new(header)),
                 bell: OnceCell::new(),
                 doorbells: Vec::new(),
+                names: None,
+                names_changed: false,
                 rearm: Vec::new(),
                 cancel_again: Vec::new(),
                 counters: Counters::default(),
@@ -78,6 +82,34 @@ impl Ring {
 
     /// Opens a socket in the calling thread's network namespace. It receives once armed.
     pub(crate) fn open_socket(&mut self, config: &SocketConfig<'_>) -> Result<SocketId, RingError> {
+        self.add_socket(|| Socket::open(config))
+    }
+
+    /// The same, in another network namespace.
+    pub(crate) fn open_socket_in(
+        &mut self,
+        netns: &OpenNetns,
+        config: &SocketConfig<'_>,
+    ) -> Result<SocketId, RingError> {
+        self.add_socket(|| netns.within(|| Socket::open(config))?)
+    }
+
+    /// From now on `NamesChanged` comes after names came to or went from `/run/netns`. What is
+    /// there already is not told.
+    pub(crate) fn watch_names(&mut self) -> Result<(), RingError> {
+        if self.state.names.is_none() {
+            let names = NameWatch::open()?;
+            // SAFETY: the entry carries no pointer.
+            unsafe { self.queue.push(names.entry()) };
+            self.state.names = Some(names);
+        }
+        Ok(())
+    }
+
+    fn add_socket(
+        &mut self,
+        open: impl FnOnce() -> Result<Socket, RingError>,
+    ) -> Result<SocketId, RingError> {
         let sockets = &mut self.state.sockets;
         let free = sockets.iter().position(Option::is_none).unwrap_or(sockets.len());
         let limit = SOCKETS_MAX;
@@ -85,7 +117,7 @@ impl Ring {
             Ok(index) if free < limit => index,
             _ => return Err(RingError::TooManySockets { limit }),
         };
-        let socket = Some(Socket::open(config)?);
+        let socket = Some(open()?);
         match sockets.get_mut(free) {
             Some(slot) => *slot = socket,
             None => sockets.push(socket),
@@ -228,6 +260,12 @@ impl Ring {
         }
         while let Some(index) = self.state.rearm.pop() {
             self.start_receive(index);
+        }
+        if let Some(names) = self.state.names.as_mut().filter(|_| self.state.names_changed) {
+            names.answer();
+            self.state.names_changed = false;
+            // SAFETY: the entry carries no pointer.
+            unsafe { self.queue.push(names.entry()) };
         }
     }
 

@@ -10,6 +10,8 @@ use std::io;
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
+use super::netns::NamespaceError;
+
 /// io_uring, or a netlink socket on it, could not do what was asked.
 ///
 /// The text names the cause and the remedy: the sysctl, the limit, the capability or the kernel
@@ -73,6 +75,8 @@ pub enum RingError {
         /// The kernel's number.
         errno: i32,
     },
+    /// The network namespace of a socket could not be opened or entered.
+    Netns(NamespaceError),
     /// One ring holds no more sockets than this.
     TooManySockets {
         /// The limit.
@@ -136,8 +140,14 @@ impl RingError {
             | RingError::Membership { errno, .. }
             | RingError::Socket { errno, .. }
             | RingError::Enter { errno, .. } => Some(*errno),
-            RingError::TooManySockets { .. } => None,
+            RingError::Netns(_) | RingError::TooManySockets { .. } => None,
         }
+    }
+}
+
+impl From<NamespaceError> for RingError {
+    fn from(error: NamespaceError) -> RingError {
+        RingError::Netns(error)
     }
 }
 
@@ -148,6 +158,7 @@ impl fmt::Display for RingError {
             RingError::Membership { group, .. } => {
                 write!(f, "cannot join the rtnetlink group {group}: {errno}")?;
             }
+            RingError::Netns(error) => write!(f, "{error}")?,
             RingError::TooManySockets { limit } => {
                 write!(f, "one ring holds at most {limit} sockets")?;
             }

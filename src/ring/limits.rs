@@ -14,6 +14,10 @@ pub(super) const SOCKETS_MAX: usize = 4096;
 /// queue at the first try unless it is short of memory; what it does not take waits in our backlog.
 pub(super) const FLUSHES_PER_PUSH_MAX: u32 = 2;
 
+/// How often what inotify has queued is read before it is left for the next turn; each reading
+/// takes at least 14 of its events, and it queues 16,384 (`fs.inotify.max_queued_events`).
+pub(super) const NAME_READS_MAX: u32 = 2048;
+
 /// How often in a row the kernel may answer "try again" before that is an error: a shortage of
 /// memory that outlasts so many turns is not passing, and a loop around it would spin for ever.
 pub(super) const SETBACKS_IN_A_ROW_MAX: u32 = 1000;

@@ -19,8 +19,10 @@ mod buffers;
 mod driver;
 mod error;
 mod limits;
+mod names;
 #[cfg(feature = "cli")]
 pub(crate) mod namespace;
+mod netns;
 #[cfg(feature = "cli")]
 pub(crate) mod probe;
 mod queue;
@@ -40,8 +42,8 @@ use bytes::BytesMut;
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
-#[cfg(feature = "cli")]
-pub use self::namespace::NamespaceError;
+pub(crate) use self::netns::{Identity, OpenNetns, named, own_identity};
+pub use self::netns::{NamespaceError, Netns};
 
 /// Sizes of a ring, fixed when it is opened.
 #[derive(Clone, Eq, PartialEq, Debug)]
@@ -113,13 +115,11 @@ pub(crate) enum Completion<'a> {
     Sent(Sent),
     /// A waker rang, once or often.
     Woken,
+    /// Names came to or went from `/run/netns`, or may have.
+    NamesChanged,
     /// A receive ended by an error and was not armed again.
     /// `RingError::from_receive` says what that means.
-    Failed {
-        #[expect(dead_code, reason = "the end of either socket is the engine's end")]
-        socket: SocketId,
-        errno: i32,
-    },
+    Failed { socket: SocketId, errno: i32 },
 }
 
 /// One datagram, borrowed from the buffer that the kernel wrote it to.
@@ -145,7 +145,6 @@ pub(crate) struct Lost {
 /// A send that has ended; its buffer comes back for reuse.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine sends by one socket so far"))]
     pub(crate) socket: SocketId,
     /// What its sender gave.
     #[cfg_attr(not(test), expect(dead_code, reason = "the engine sends one batch at a time"))]

@@ -12,6 +12,7 @@ use io_uring::types::RecvMsgOut;
 
 use super::bell::{Bell, DoorbellHandle, SharedDoorbell};
 use super::buffers::Buffers;
+use super::names::NameWatch;
 use super::sends::Sends;
 use super::socket::{Receive, Socket};
 use super::token::Token;
@@ -27,6 +28,9 @@ pub(super) struct State {
     pub(super) receive_header: *mut libc::msghdr,
     pub(super) bell: OnceCell<Arc<Bell>>,
     pub(super) doorbells: Vec<KnownDoorbell>,
+    pub(super) names: Option<NameWatch>,
+    /// Whether the watch of names has told something in this reap, and waits no more.
+    pub(super) names_changed: bool,
     /// Sockets whose receive ended benignly in this reap.
     pub(super) rearm: Vec<u16>,
     /// Sockets whose cancel missed the receive, which still goes on.
@@ -78,6 +82,10 @@ impl State {
                 if let Some(shared) = known.and_then(|known| known.bell.upgrade()) {
                     DoorbellHandle { shared }.retry();
                 }
+            }
+            Token::Names => {
+                self.names_changed = true;
+                handle(Completion::NamesChanged);
             }
             Token::Unknown => {}
         }

@@ -26,6 +26,8 @@ pub(super) enum Token {
     Doorbell {
         slot: u16,
     },
+    /// Names of network namespaces came or went.
+    Names,
     Unknown,
 }
 
@@ -34,6 +36,7 @@ const SEND: u64 = 2;
 const CANCEL: u64 = 3;
 const WAKE: u64 = 4;
 const DOORBELL: u64 = 5;
+const NAMES: u64 = 6;
 
 const KIND_SHIFT: u32 = 56;
 const GENERATION_SHIFT: u32 = 16;
@@ -46,6 +49,7 @@ impl Token {
             Token::Cancel { socket, generation } => of_receive(CANCEL, socket, generation),
             Token::Wake => WAKE << KIND_SHIFT,
             Token::Doorbell { slot } => DOORBELL << KIND_SHIFT | u64::from(slot),
+            Token::Names => NAMES << KIND_SHIFT,
             Token::Unknown => 0,
         }
     }
@@ -62,6 +66,7 @@ impl Token {
             }
             WAKE => Token::Wake,
             DOORBELL => Token::Doorbell { slot: bits as u16 },
+            NAMES => Token::Names,
             _ => Token::Unknown,
         }
     }
@@ -84,6 +89,7 @@ mod tests {
             Token::Cancel { socket: 7, generation: u32::MAX },
             Token::Wake,
             Token::Doorbell { slot: u16::MAX },
+            Token::Names,
             Token::Unknown,
         ] {
             assert_eq!(Token::decode(token.encode()), token);

@@ -313,7 +313,7 @@ fn fold(network: &mut Network, event: &Event) {
             Object::Address(address) => drop(network.remove_address(address.key)),
             Object::Route(route) => drop(network.remove_route(route.key)),
         },
-        What::Resync { .. } => {}
+        What::Resync { .. } | What::NetnsAdded { .. } | What::NetnsRemoved => {}
     }
 }
 
