@@ -2,20 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::desired::Desired;
-use crate::engine::{Canceller, Deadline, Engine, EngineError, Options};
+use crate::engine::{Canceller, Deadline, Engine, EngineError, EngineThread, Options};
 use crate::host::Counters;
 use crate::limits::REPORTS_MAX;
 use crate::reconcile::{Mode, Report};
-use crate::ring::{Doorbell, DoorbellHandle, RingError};
-
-/// The name of a keeper's thread, as `top -H` and strace show it.
-const THREAD_NAME: &str = "ringlink-engine";
+use crate::ring::{Doorbell, DoorbellHandle};
 
 /// Keeps a declared state until it is stopped. See [`Keeper::spawn`].
 #[derive(Debug)]
@@ -34,7 +29,7 @@ pub struct KeeperHandle {
     shared: Arc<Shared>,
     doorbell: Doorbell,
     canceller: Canceller,
-    thread: Option<JoinHandle<Result<(), EngineError>>>,
+    thread: Option<EngineThread>,
 }
 
 /// How a keeper is doing.
@@ -50,22 +45,9 @@ pub struct Status {
 }
 
 /// Keeping cannot start, or could not go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeepError {
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The reader's own small ring could not be made.
-    #[error(transparent)]
-    Doorbell(#[from] RingError),
-    /// The thread could not be started.
-    #[error("cannot start the engine's thread: {0}")]
-    Thread(std::io::Error),
-    /// The engine's thread panicked: a bug.
-    #[error("the engine's thread panicked")]
-    Panicked,
-}
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct KeepError(#[from] pub EngineError);
 
 /// What the engine's thread and the handle share. The lock is held for moments only.
 #[derive(Debug, Default)]
@@ -101,30 +83,18 @@ impl Keeper {
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
     /// returns once its ring and sockets are open.
     pub fn spawn(builder: KeeperBuilder) -> Result<KeeperHandle, KeepError> {
-        let doorbell = Doorbell::new()?;
+        let doorbell = Doorbell::new().map_err(EngineError::from)?;
         let shared = Arc::<Shared>::default();
-        let (opened, is_open) = mpsc::sync_channel(1);
-        let keeper = (Arc::clone(&shared), doorbell.handle());
-        let run = move || {
-            let engine = match Engine::open(&builder.options) {
-                Ok(engine) => engine,
-                Err(error) => return Err(error),
-            };
-            // The spawner waits for it; where it has gone, nobody is left to keep for.
-            let _ = opened.send(engine.canceller());
-            drop(opened);
-            let (shared, doorbell) = keeper;
-            let result = keep(engine, builder.desired, &shared, &doorbell);
-            shared.lock().has_ended = true;
-            doorbell.ring();
-            result
-        };
-        let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run);
-        let thread = thread.map_err(KeepError::Thread)?;
-        match is_open.recv() {
-            Ok(canceller) => Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) }),
-            Err(mpsc::RecvError) => Err(joined(thread).err().unwrap_or(KeepError::Panicked)),
-        }
+        let (keeper, ending) = (Arc::clone(&shared), Arc::clone(&shared));
+        let KeeperBuilder { desired, options } = builder;
+        let thread = EngineThread::spawn(
+            options,
+            doorbell.handle(),
+            move |engine, doorbell| keep(engine, desired, &keeper, doorbell),
+            move || ending.lock().has_ended = true,
+        )?;
+        let canceller = thread.canceller.clone();
+        Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) })
     }
 }
 
@@ -184,7 +154,7 @@ impl KeeperHandle {
 
     /// Waits until the keeper has ended, and tells how.
     pub fn join(mut self) -> Result<(), KeepError> {
-        self.thread.take().map_or(Ok(()), joined)
+        Ok(self.thread.take().map_or(Ok(()), EngineThread::join)?)
     }
 }
 
@@ -211,13 +181,6 @@ impl Stopper {
         self.shared.lock().is_stopping = true;
         self.shared.has_orders.store(true, Ordering::Release);
         self.canceller.cancel();
-    }
-}
-
-fn joined(thread: JoinHandle<Result<(), EngineError>>) -> Result<(), KeepError> {
-    match thread.join() {
-        Ok(result) => result.map_err(KeepError::Engine),
-        Err(_) => Err(KeepError::Panicked),
     }
 }
 

@@ -59,6 +59,10 @@ pub(crate) const ROUTE_LOOKS_MAX: u32 = 3;
 /// drain that is longer found a socket that was not overrun, and has read what was queued.
 pub(crate) const DRAIN_TURNS_MAX: u32 = 4096;
 
+/// The most events that wait for the reader of a spawned watcher, about 4.5 MiB; past that they
+/// give way to the differences between what it has read and what is.
+pub(crate) const EVENTS_QUEUED_MAX: usize = 8192;
+
 /// The most reports that wait for a keeper's reader; more are counted as missed.
 pub(crate) const REPORTS_MAX: usize = 4096;
 

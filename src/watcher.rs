@@ -1,7 +1,10 @@
 //! Reads the network: every change as an event, and the state that the events add up to.
 
+mod spawned;
+
 use std::time::Instant;
 
+pub use self::spawned::WatcherHandle;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::model::network::Network;
@@ -60,7 +63,7 @@ pub enum Wake {
 }
 
 /// Watching cannot start, or cannot go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct WatchError(#[from] pub EngineError);
 
@@ -169,6 +172,12 @@ impl Watcher {
     pub fn observed_in(&self, netns: NetnsId) -> Option<&Network> {
         let found = self.networks().find(|(id, _)| *id == netns);
         found.map(|(_, network)| network)
+    }
+
+    /// How a namespace was named when it was added; none for the one that the watcher was opened
+    /// in.
+    pub fn netns_name(&self, netns: NetnsId) -> Option<&str> {
+        self.engine.netns_name(netns)
     }
 
     /// All namespaces that are watched, the one that the watcher was opened in first.

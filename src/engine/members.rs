@@ -18,6 +18,8 @@ pub(super) const HOME: Slot = 0;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: NetnsId,
+    /// How it was named when it was added.
+    pub(super) name: Option<String>,
     pub(super) events: SocketId,
     pub(super) requests: SocketId,
     pub(super) host: Host,
@@ -36,6 +38,7 @@ impl Member {
     pub(super) fn new(id: NetnsId, events: SocketId, requests: SocketId, host: Host) -> Self {
         Self {
             id,
+            name: None,
             events,
             requests,
             host,

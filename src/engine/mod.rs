@@ -7,6 +7,7 @@
 mod follow;
 mod members;
 mod reaping;
+mod thread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use bytes::BytesMut;
 use self::follow::{Differences, Follow};
 use self::members::{HOME, Member, Members, Slot};
 use self::reaping::{Reaped, Reaping};
+pub(crate) use self::thread::EngineThread;
 use crate::host::Host;
 use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
@@ -56,8 +58,8 @@ impl Default for Options {
     }
 }
 
-/// The engine cannot go on.
-#[derive(Debug, thiserror::Error)]
+/// The engine cannot start, or cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
     /// The ring, or one of its sockets, could not be made or entered.
@@ -69,6 +71,15 @@ pub enum EngineError {
         /// The error number of the last attempt.
         errno: i32,
     },
+    /// The thread that it was to run on could not be started.
+    #[error("cannot start the engine's thread: {}", crate::model::refusal::Errno(*.errno))]
+    Thread {
+        /// The kernel's number.
+        errno: i32,
+    },
+    /// The thread that it ran on panicked: a bug.
+    #[error("the engine's thread panicked")]
+    Panicked,
 }
 
 /// A time by which to be done, for those who may not ask the clock.
@@ -196,10 +207,12 @@ impl Engine {
         let id = NetnsId(self.last_id.0 + 1);
         let options =
             Options { receive_buffer_bytes: self.receive_buffer_bytes, ..Options::default() };
-        let member = open_member(&mut self.ring, Some(open), id, &options)?;
+        let mut member = open_member(&mut self.ring, Some(open), id, &options)?;
+        let name = netns.to_string();
+        member.name = Some(name.clone());
         self.last_id = id;
         self.members.insert(member);
-        self.tell(id, What::NetnsAdded { name: netns.to_string() });
+        self.tell(id, What::NetnsAdded { name });
         Ok(id)
     }
 
@@ -255,6 +268,12 @@ impl Engine {
     /// The hosts of all namespaces, that one first.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = (NetnsId, &Host)> {
         self.members.iter().map(|member| (member.id, &member.host))
+    }
+
+    /// How a namespace was named when it was added; none for the first one.
+    pub(crate) fn netns_name(&self, id: NetnsId) -> Option<&str> {
+        let member = self.members.iter().find(|member| member.id == id)?;
+        member.name.as_deref()
     }
 
     /// Whether the mirrors of all namespaces are whole.

@@ -91,6 +91,11 @@ impl Link {
         self.flags & IFF_UP != 0
     }
 
+    /// Whether it is up and can carry packets: IFF_UP and IFF_RUNNING (netdevice(7)).
+    pub fn is_running(&self) -> bool {
+        self.is_up() && self.flags & IFF_RUNNING != 0
+    }
+
     /// Whether it is a loopback device.
     pub fn is_loopback(&self) -> bool {
         self.flags & IFF_LOOPBACK != 0

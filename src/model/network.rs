@@ -36,17 +36,17 @@ pub struct Network {
 
 impl Network {
     /// All links, by index.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
+    pub fn links(&self) -> impl DoubleEndedIterator<Item = &Link> {
         self.links.values()
     }
 
     /// All addresses, by link and address.
-    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+    pub fn addresses(&self) -> impl DoubleEndedIterator<Item = &Address> {
         self.addresses.values()
     }
 
     /// All routes, by table and destination.
-    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+    pub fn routes(&self) -> impl DoubleEndedIterator<Item = &Route> {
         self.routes.values()
     }
 
