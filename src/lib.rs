@@ -42,6 +42,9 @@ mod applier;
 pub mod cli;
 pub mod desired;
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod keeper;
 mod limits;
