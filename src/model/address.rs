@@ -7,6 +7,8 @@ use std::net::IpAddr;
 pub const IFA_F_PERMANENT: u32 = 0x80;
 /// IFA_F_SECONDARY on IPv4; the same bit is IFA_F_TEMPORARY on IPv6.
 pub const IFA_F_SECONDARY: u32 = 0x01;
+/// IFA_F_NODAD: used without duplicate address detection.
+pub const IFA_F_NODAD: u32 = 0x02;
 /// IFA_F_DADFAILED: duplicate address detection found another owner.
 pub const IFA_F_DADFAILED: u32 = 0x08;
 /// IFA_F_TENTATIVE: duplicate address detection is under way.
@@ -20,7 +22,7 @@ pub const SCOPE_HOST: u8 = 254;
 /// The names of the address flags, as `ip` prints them.
 pub const FLAG_NAMES: &[(u32, &str)] = &[
     (IFA_F_SECONDARY, "secondary"),
-    (0x02, "nodad"),
+    (IFA_F_NODAD, "nodad"),
     (0x04, "optimistic"),
     (IFA_F_DADFAILED, "dadfailed"),
     (0x10, "home"),

@@ -2,14 +2,15 @@
 //!
 //! Two readers: the mirror, which must take out what goes in silence, and the plan, which shows
 //! everything that a step also removes. The rules are those of net/ipv4/fib_semantics.c
-//! (`fib_sync_down_dev`) and net/ipv4/fib_frontend.c (`fib_disable_ip`), seen on 6.18.
+//! (`fib_sync_down_dev`), net/ipv4/fib_frontend.c (`fib_disable_ip`), net/ipv4/nexthop.c
+//! (`remove_nexthop`) and net/ipv6/route.c (`fib6_ifdown`), each seen on 6.18.
 
-use super::address::AddressKey;
+use super::address::{Address, AddressKey, IFA_F_NODAD, IFA_F_TENTATIVE, SCOPE_HOST};
 use super::network::Network;
-use super::route::{RTN_LOCAL, Route, RouteKey};
+use super::route::{Route, RouteKey};
 
 /// A change that takes other objects along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
     /// The link of that index goes administratively down.
     LinkDown(u32),
@@ -17,6 +18,8 @@ pub enum Trigger {
     LinkGone(u32),
     /// That address goes away.
     AddressGone(AddressKey),
+    /// The next hop object of that number is deleted.
+    NexthopGone(u32),
 }
 
 /// An object that goes along.
@@ -28,40 +31,112 @@ pub enum Taken {
     Route(RouteKey),
 }
 
-/// What of `network` goes with `trigger` and is **not announced** by the kernel.
-///
-/// `network` may still hold the object that the trigger names, or not any more.
-pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
+/// What a trigger means for a route that stood there before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It has nothing to do with it.
+    Stays,
+    /// It goes unless another next hop of it, or of its slot, is alive.
+    Unclear,
+    /// It goes.
+    Goes,
+}
+
+/// What becomes of `route` by `trigger`; an address counts as the last of its link.
+pub fn fate(trigger: Trigger, route: &Route) -> Fate {
+    let has_others = match route.is_ipv4() {
+        true => !route.hops.is_empty(),
+        // The other next hops of an IPv6 route are routes of their own here.
+        false => route.key.via.is_some(),
+    };
+    let unless_others = if has_others { Fate::Unclear } else { Fate::Goes };
     match trigger {
-        Trigger::LinkDown(index) => routes(network, index, |route| {
-            // A local route's next hop has scope nowhere, which spares it until the address goes.
-            route.is_ipv4() && route.key.route_type != RTN_LOCAL
-        }),
+        // A route of scope host has a next hop of scope nowhere, which spares it.
+        Trigger::LinkDown(index) if route.uses(index) && route.scope < SCOPE_HOST => unless_others,
+        // All hops of IPv4 go with one whose device is unregistered, but a group of next hop
+        // objects only loses a member.
+        Trigger::LinkGone(index) if route.uses(index) && route.nexthop_id != 0 => unless_others,
+        Trigger::LinkGone(index) if route.uses(index) => Fate::Goes,
+        Trigger::AddressGone(gone) if route.uses(gone.index) && route.is_ipv4() => unless_others,
+        Trigger::NexthopGone(id) if route.nexthop_id == id => Fate::Goes,
+        _ => Fate::Stays,
+    }
+}
+
+/// What of `network` goes for certain with `trigger` and is **not announced** by the kernel, or
+/// not by every kernel.
+///
+/// `network` may still hold the object that the trigger names, or not any more. Left out is what
+/// depends on more than `network` tells, see [`is_doubtful`].
+pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
+    let goes = |route: &&Route| fate(trigger, route) == Fate::Goes;
+    let key = |route: &Route| Taken::Route(route.key);
+    match trigger {
+        Trigger::LinkDown(index) => {
+            // Those of IPv6 are announced, or found to be doubtful.
+            let of_ipv4 = network.routes_through(index).filter(|route| route.is_ipv4());
+            of_ipv4.filter(goes).map(key).collect()
+        }
         Trigger::LinkGone(index) => {
-            let mut taken = routes(network, index, |_| true);
-            taken.extend(network.addresses_of(index).map(|address| Taken::Address(address.key)));
-            taken
+            let addresses = network.addresses_of(index);
+            let addresses = addresses.map(|address| Taken::Address(address.key));
+            network.routes_through(index).filter(goes).map(key).chain(addresses).collect()
         }
         Trigger::AddressGone(gone) if is_last_ipv4(network, gone) => {
-            routes(network, gone.index, Route::is_ipv4)
+            network.routes_through(gone.index).filter(goes).map(key).collect()
         }
         Trigger::AddressGone(_) => Vec::new(),
+        Trigger::NexthopGone(id) => network.routes_by_nexthop(id).map(key).collect(),
     }
+}
+
+/// Whether `network` shows something of that link, some time after the link went down or away or
+/// lost its last IPv4 address, that the kernel may have changed or taken without a word.
+///
+/// That is: an IPv6 route, where net.ipv6.route.skip_notify_on_dev_down is set; an IPv4 route
+/// of which no next hop is alive, or whose next hops are a group of objects; an IPv6 address that
+/// net.ipv6.conf.*.keep_addr_on_down kept, and which is tentative again.
+pub fn is_doubtful(network: &Network, index: u32) -> bool {
+    let is_down = network.link(index).is_none_or(|link| !link.is_up());
+    let is_kept = |own: &Address| {
+        !own.key.prefix.is_ipv4() && own.flags & (IFA_F_TENTATIVE | IFA_F_NODAD) == 0
+    };
+    let is_unlikely = |route: &Route| match route.is_ipv4() {
+        true if route.hops.is_empty() => false,
+        true => route.nexthop_id != 0 || route.hops.iter().all(|hop| is_dead(network, hop.dev)),
+        false => is_down && (route.nexthop_id != 0 || !has_live_sibling(network, route)),
+    };
+    network.routes_through(index).any(is_unlikely)
+        || (is_down && network.addresses_of(index).any(is_kept))
+}
+
+/// Whether a route leaves from the address of that key, which nobody has any more: the kernel
+/// takes it away, or forgets the source of one of IPv6, which it announces for IPv4 since 6.7.
+pub fn lacks_source(network: &Network, gone: AddressKey) -> bool {
+    let source = gone.prefix.address;
+    network.routes_from(source).next().is_some()
+        && !network.addresses().any(|own| own.key.prefix.address == source)
 }
 
 /// All of `network` that goes with `trigger`, announced or not.
 pub fn taken_along(network: &Network, trigger: Trigger) -> Vec<Taken> {
     let mut taken = taken_in_silence(network, trigger);
     match trigger {
-        Trigger::LinkGone(_) => {}
+        Trigger::LinkGone(_) | Trigger::NexthopGone(_) => {}
         Trigger::LinkDown(index) => {
-            taken.extend(routes(network, index, |route| !route.is_ipv4()));
+            let is_gone = |route: &&Route| !route.is_ipv4() || is_last_hop(network, index, route);
+            let through = network.routes_through(index).filter(is_gone);
+            taken.extend(through.map(|route| Taken::Route(route.key)));
             let of_ipv6 = network.addresses_of(index).filter(|own| !own.key.prefix.is_ipv4());
             taken.extend(of_ipv6.map(|address| Taken::Address(address.key)));
         }
         Trigger::AddressGone(gone) => {
-            let source = Some(gone.prefix.address);
-            let by_source = network.routes().filter(|route| route.source == source);
+            if is_last_ipv4(network, gone) {
+                let is_gone = |route: &&Route| is_last_hop(network, gone.index, route);
+                let through = network.routes_through(gone.index).filter(is_gone);
+                taken.extend(through.map(|route| Taken::Route(route.key)));
+            }
+            let by_source = network.routes_from(gone.prefix.address);
             taken.extend(by_source.map(|route| Taken::Route(route.key)));
         }
     }
@@ -70,21 +145,32 @@ pub fn taken_along(network: &Network, trigger: Trigger) -> Vec<Taken> {
     taken
 }
 
-fn is_last_ipv4(network: &Network, gone: AddressKey) -> bool {
+/// Whether that address is the last of IPv4 on its link, if it is there at all.
+pub fn is_last_ipv4(network: &Network, gone: AddressKey) -> bool {
     gone.prefix.is_ipv4()
         && network
             .addresses_of(gone.index)
             .all(|other| other.key == gone || !other.key.prefix.is_ipv4())
 }
 
-/// The routes through a link, of those that `wanted` picks, that lose their last live next hop.
-fn routes(network: &Network, index: u32, wanted: impl Fn(&Route) -> bool) -> Vec<Taken> {
-    let is_dead = |dev: u32| dev == index || network.link(dev).is_none_or(|link| !link.is_up());
-    network
-        .routes_through(index)
-        .filter(|route| wanted(route) && route.hops.iter().all(|hop| is_dead(hop.dev)))
-        .map(|route| Taken::Route(route.key))
-        .collect()
+/// Whether an IPv4 route of several next hops has none alive when that link is not.
+fn is_last_hop(network: &Network, index: u32, route: &Route) -> bool {
+    let is_dead = |dev: u32| dev == index || is_dead(network, dev);
+    route.is_ipv4() && !route.hops.is_empty() && route.hops.iter().all(|hop| is_dead(hop.dev))
+}
+
+/// Whether a next hop of IPv4 through that link may be dead; one of a link without addresses is
+/// from when the last of them went, and may be alive if it came later.
+fn is_dead(network: &Network, dev: u32) -> bool {
+    network.link(dev).is_none_or(|link| !link.is_up())
+        || !network.addresses_of(dev).any(|own| own.key.prefix.is_ipv4())
+}
+
+/// Whether an IPv6 route is kept by another next hop of its slot.
+fn has_live_sibling(network: &Network, route: &Route) -> bool {
+    let is_up = |dev: u32| network.link(dev).is_some_and(|link| link.is_up());
+    let mut others = network.routes_in(route.key.slot).filter(|other| other.key.via.is_some());
+    route.key.via.is_some() && others.any(|other| is_up(other.key.dev))
 }
 
 #[cfg(test)]
@@ -92,7 +178,7 @@ mod tests {
     use super::*;
     use crate::model::address::{Address, Prefix};
     use crate::model::link::{IFF_UP, Link};
-    use crate::model::route::{Hop, RTN_UNICAST, RouteSlot, TABLE_LOCAL, TABLE_MAIN};
+    use crate::model::route::{Hop, RTN_LOCAL, RTN_UNICAST, RouteSlot, TABLE_LOCAL, TABLE_MAIN};
     use crate::model::text::LinkName;
 
     fn prefix(text: &str, len: u8) -> Prefix {
@@ -119,10 +205,14 @@ mod tests {
             network.put_link(Link { flags: IFF_UP, ..Link::new(index, name) });
         }
         network.put_address(address(1, "10.0.0.1", 24));
+        network.put_address(address(2, "10.2.0.1", 24));
         network.put_address(address(1, "2001:db8::1", 64));
         network.put_route(route(TABLE_MAIN, "10.0.0.0", 24, 1, RTN_UNICAST));
         network.put_route(route(77, "20.0.0.0", 24, 1, RTN_UNICAST));
-        network.put_route(route(TABLE_LOCAL, "10.0.0.1", 32, 1, RTN_LOCAL));
+        let local = route(TABLE_LOCAL, "10.0.0.1", 32, 1, RTN_LOCAL);
+        network.put_route(Route { scope: SCOPE_HOST, ..local });
+        let to_host = route(TABLE_MAIN, "50.0.0.0", 24, 1, RTN_UNICAST);
+        network.put_route(Route { scope: SCOPE_HOST, ..to_host });
         network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
         network.put_route(route(TABLE_MAIN, "30.0.0.0", 24, 2, RTN_UNICAST));
         let hop = |dev| Hop { via: None, dev, weight: 1 };
@@ -155,18 +245,67 @@ mod tests {
         let mut network = network();
         let gone = address(1, "10.0.0.1", 24).key;
         let taken = taken_in_silence(&network, Trigger::AddressGone(gone));
-        assert_eq!(destinations(&taken), ["10.0.0.0/24", "10.0.0.1/32", "20.0.0.0/24"]);
+        assert_eq!(
+            destinations(&taken),
+            ["10.0.0.0/24", "10.0.0.1/32", "20.0.0.0/24", "50.0.0.0/24"]
+        );
         network.put_address(address(1, "10.1.0.1", 24));
         assert!(taken_in_silence(&network, Trigger::AddressGone(gone)).is_empty());
     }
 
     #[test]
-    fn a_multipath_route_goes_with_its_last_live_hop() {
+    fn a_multipath_route_goes_with_the_device_of_any_hop_and_with_the_last_that_is_up() {
         let mut network = network();
-        let taken = taken_in_silence(&network, Trigger::LinkGone(1));
-        assert!(!destinations(&taken).contains(&"40.0.0.0/24".to_owned()));
-        network.remove_link(2);
-        let taken = taken_in_silence(&network, Trigger::LinkGone(1));
-        assert!(destinations(&taken).contains(&"40.0.0.0/24".to_owned()));
+        let has = |taken: Vec<Taken>| destinations(&taken).contains(&"40.0.0.0/24".to_owned());
+        assert!(has(taken_in_silence(&network, Trigger::LinkGone(1))));
+        assert!(!has(taken_along(&network, Trigger::LinkDown(1))));
+        assert!(!is_doubtful(&network, 1));
+        let lower = *network.link(2).unwrap();
+        network.put_link(Link { flags: 0, ..lower });
+        assert!(has(taken_along(&network, Trigger::LinkDown(1))));
+        // The mirror does not know it for certain.
+        assert!(!has(taken_in_silence(&network, Trigger::LinkDown(1))));
+        let link = *network.link(1).unwrap();
+        network.put_link(Link { flags: 0, ..link });
+        assert!(is_doubtful(&network, 1));
+    }
+
+    #[test]
+    fn a_next_hop_object_takes_the_routes_that_use_it() {
+        let mut network = network();
+        let by_object = route(TABLE_MAIN, "60.0.0.0", 24, 1, RTN_UNICAST);
+        network.put_route(Route { nexthop_id: 5, ..by_object });
+        let taken = taken_in_silence(&network, Trigger::NexthopGone(5));
+        assert_eq!(destinations(&taken), ["60.0.0.0/24"]);
+        assert!(taken_in_silence(&network, Trigger::NexthopGone(6)).is_empty());
+    }
+
+    #[test]
+    fn what_ipv6_leaves_on_a_link_that_is_down_is_doubtful() {
+        let mut network = Network::default();
+        let link = Link::new(1, LinkName::truncated(b"v0"));
+        network.put_link(link);
+        assert!(!is_doubtful(&network, 1));
+        let kept = address(1, "2001:db8::1", 64);
+        network.put_address(kept);
+        assert!(is_doubtful(&network, 1), "not tentative, and on a link that is down");
+        network.put_address(Address { flags: kept.flags | IFA_F_TENTATIVE, ..kept });
+        assert!(!is_doubtful(&network, 1));
+        network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
+        assert!(is_doubtful(&network, 1), "a route through a link that is down");
+        network.put_link(Link { flags: IFF_UP, ..link });
+        assert!(!is_doubtful(&network, 1));
+    }
+
+    #[test]
+    fn a_route_from_an_address_that_nobody_has_is_doubtful() {
+        let mut network = network();
+        let gone = address(1, "2001:db8::1", 64).key;
+        assert!(!lacks_source(&network, gone));
+        let from = route(TABLE_MAIN, "2001:db8:9::", 64, 1, RTN_UNICAST);
+        network.put_route(Route { source: Some(gone.prefix.address), ..from });
+        assert!(!lacks_source(&network, gone), "it is still there");
+        network.remove_address(gone);
+        assert!(lacks_source(&network, gone));
     }
 }

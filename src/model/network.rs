@@ -4,6 +4,7 @@
 //! of it, is the mirror's decision (`host/mirror.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::{Address, AddressKey, Prefix};
 use super::link::Link;
@@ -31,8 +32,19 @@ pub struct Network {
     shadowed: BTreeSet<(LinkName, u32)>,
     addresses: BTreeMap<AddressKey, Address>,
     routes: BTreeMap<RouteKey, Route>,
-    routes_by_dev: BTreeSet<(u32, RouteKey)>,
+    routes_by: BTreeSet<(Ground, RouteKey)>,
 }
+
+/// What a route stands on, to find those that go, or change, with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ground {
+    Dev(u32),
+    Source(IpAddr),
+    Nexthop(u32),
+}
+
+/// Before all other prefixes.
+const LEAST: Prefix = Prefix { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), len: 0 };
 
 impl Network {
     /// All links, by index.
@@ -77,8 +89,7 @@ impl Network {
 
     /// The addresses of one link.
     pub fn addresses_of(&self, index: u32) -> impl Iterator<Item = &Address> {
-        let least = Prefix { address: std::net::Ipv4Addr::UNSPECIFIED.into(), len: 0 };
-        let first = AddressKey { index, prefix: least, peer: None };
+        let first = AddressKey { index, prefix: LEAST, peer: None };
         self.addresses
             .range(first..)
             .map(|(_, address)| address)
@@ -102,16 +113,25 @@ impl Network {
 
     /// The routes that leave through one link, by any of their next hops.
     pub fn routes_through(&self, index: u32) -> impl Iterator<Item = &Route> {
-        let slot = RouteSlot {
-            table: 0,
-            to: Prefix { address: std::net::Ipv4Addr::UNSPECIFIED.into(), len: 0 },
-            tos: 0,
-            metric: 0,
-        };
+        self.routes_on(Ground::Dev(index))
+    }
+
+    /// The routes whose packets are sent from that address (RTA_PREFSRC).
+    pub fn routes_from(&self, source: IpAddr) -> impl Iterator<Item = &Route> {
+        self.routes_on(Ground::Source(source))
+    }
+
+    /// The routes that use the next hop object of that number.
+    pub fn routes_by_nexthop(&self, id: u32) -> impl Iterator<Item = &Route> {
+        self.routes_on(Ground::Nexthop(id))
+    }
+
+    fn routes_on(&self, ground: Ground) -> impl Iterator<Item = &Route> {
+        let slot = RouteSlot { table: 0, to: LEAST, tos: 0, metric: 0 };
         let first = RouteKey { slot, via: None, dev: 0, route_type: 0 };
-        self.routes_by_dev
-            .range((index, first)..)
-            .take_while(move |(dev, _)| *dev == index)
+        self.routes_by
+            .range((ground, first)..)
+            .take_while(move |(other, _)| *other == ground)
             .filter_map(|(_, key)| self.routes.get(key))
     }
 
@@ -175,8 +195,8 @@ impl Network {
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
         let key = route.key;
         let before = self.remove_route(key);
-        for dev in devs_of(&route) {
-            self.routes_by_dev.insert((dev, key));
+        for ground in grounds_of(&route) {
+            self.routes_by.insert((ground, key));
         }
         self.routes.insert(key, route);
         before
@@ -185,16 +205,20 @@ impl Network {
     /// Takes a route out.
     pub fn remove_route(&mut self, key: RouteKey) -> Option<Route> {
         let before = self.routes.remove(&key)?;
-        for dev in devs_of(&before) {
-            self.routes_by_dev.remove(&(dev, key));
+        for ground in grounds_of(&before) {
+            self.routes_by.remove(&(ground, key));
         }
         Some(before)
     }
 }
 
-/// The links that a route leaves through; one may come twice.
-fn devs_of(route: &Route) -> impl Iterator<Item = u32> {
-    std::iter::once(route.key.dev).chain(route.hops.iter().map(|hop| hop.dev))
+/// What a route stands on; a link may come twice.
+fn grounds_of(route: &Route) -> impl Iterator<Item = Ground> {
+    let nexthop = (route.nexthop_id != 0).then_some(Ground::Nexthop(route.nexthop_id));
+    std::iter::once(Ground::Dev(route.key.dev))
+        .chain(route.hops.iter().map(|hop| Ground::Dev(hop.dev)))
+        .chain(route.source.map(Ground::Source))
+        .chain(nexthop)
 }
 
 #[cfg(test)]
