@@ -55,6 +55,18 @@ pub(crate) const APPLY_ROUNDS_MAX: u32 = 64;
 /// route is in the next dump, and a lost one is in none.
 pub(crate) const ROUTE_LOOKS_MAX: u32 = 3;
 
+/// How many links, next hop objects and routes' slots are remembered whose changes during a
+/// reading took something in silence. Beyond it nothing new of the reading is believed, and the
+/// tables are read again.
+pub(crate) const SILENCED_MAX: usize = 4096;
+
+/// How long after a change that may have taken something in silence the tables are read again,
+/// if the news that came since leave it in doubt. The kernel tells what it tells within that;
+/// and no storm of such changes makes more readings than one in that time.
+pub(crate) const DOUBT_DELAY: Duration = Duration::from_millis(20);
+/// How many links and addresses are remembered to be looked at then; beyond it all are in doubt.
+pub(crate) const DOUBTS_MAX: usize = 1024;
+
 /// How many turns a drain may take. An overrun socket takes nothing new until it is empty, so a
 /// drain that is longer found a socket that was not overrun, and has read what was queued.
 pub(crate) const DRAIN_TURNS_MAX: u32 = 4096;

@@ -2,13 +2,15 @@
 //!
 //! It decides which news to believe and tells each change as one event. Folding the events from
 //! empty gives the mirror. A dump and the notifications come by two sockets and in no common
-//! order, so while a table is being dumped its notifications win: what one of them touched is
-//! not taken from the dump, and what neither the dump nor a notification showed is gone.
+//! order, so while the tables are being read notifications win: what one of them touched is
+//! not taken from a dump, and what neither a dump nor a notification showed is gone.
 
 use std::collections::BTreeSet;
 
+use super::doubt::Doubt;
+use super::silence::Silence;
 use crate::model::address::{Address, AddressKey};
-use crate::model::consequences::{Taken, Trigger, taken_in_silence};
+use crate::model::consequences::{Fate, Taken, Trigger, is_last_ipv4, taken_in_silence};
 use crate::model::link::Link;
 use crate::model::network::{Network, Table};
 use crate::model::object::{Cause, Event, NetnsId, Object, What};
@@ -27,22 +29,29 @@ enum Key {
 pub(crate) struct Mirror {
     network: Network,
     sequence: u64,
-    sweep: Option<Sweep>,
-    /// Whether the addresses have been read whole since the last loss; until then one that goes
-    /// may only seem to be the last of its link.
-    knows_addresses: bool,
-    /// Whether a replacement hit a slot of several routes, and which one went is not known.
-    is_ambiguous: bool,
+    reading: Option<Reading>,
+    /// Whether the tables have been read since the last loss. Until then what a change takes
+    /// along is left to the reading: an address may only seem to be the last of its link.
+    is_whole: bool,
+    doubt: Doubt,
 }
 
-/// A table that is being dumped.
+/// The tables are being read, one after the other.
+///
+/// The links come first, and are read under the lock that all that takes routes in silence is
+/// done under (rtnl). So what was told before that has been done by then, though the kernel
+/// tells of it first (`__dev_notify_flags`, `__inet_del_ifa`); what is told since may be done at
+/// any time, and is remembered to the end.
 #[derive(Debug)]
-struct Sweep {
+struct Reading {
     table: Table,
-    /// What was known when the dump began and has not been seen since.
+    /// What was known of the table when its dump began, and has not been seen since.
     unseen: BTreeSet<Key>,
-    /// What a notification told of since the dump began.
+    /// What a notification told of since the reading began.
     touched: BTreeSet<Key>,
+    silence: Silence,
+    /// Whether anything in the table changed since its dump was asked for.
+    is_disturbed: bool,
 }
 
 impl Mirror {
@@ -50,9 +59,17 @@ impl Mirror {
         &self.network
     }
 
-    /// Takes the flag that a route table has to be read anew.
-    pub(crate) fn take_ambiguity(&mut self) -> bool {
-        std::mem::take(&mut self.is_ambiguous)
+    /// Whether something may have changed that nobody told of, so that [`settle_doubt`] is due
+    /// some time later.
+    ///
+    /// [`settle_doubt`]: Self::settle_doubt
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// Whether what came since leaves the doubt, so that the tables have to be read.
+    pub(crate) fn settle_doubt(&mut self) -> bool {
+        self.doubt.settle(&self.network)
     }
 
     /// A notification that a link is there, as described.
@@ -60,7 +77,9 @@ impl Mirror {
         self.touch(Key::Link(link.index));
         let before = self.network.link(link.index).copied();
         self.store_link(link, Cause::Notification, sender, tell);
-        if before.is_some_and(|before| before.is_up()) && !link.is_up() {
+        // Where the links are not known, it may just have gone down.
+        let was_up = before.is_some_and(|before| before.is_up()) || !self.is_whole;
+        if was_up && !link.is_up() {
             self.take_along(Trigger::LinkDown(link.index), tell);
         }
     }
@@ -89,9 +108,7 @@ impl Mirror {
         if let Some(gone) = self.network.remove_address(address.key) {
             self.tell(Cause::Notification, sender, What::Deleted(Object::Address(gone)), tell);
         }
-        if self.knows_addresses {
-            self.take_along(Trigger::AddressGone(address.key), tell);
-        }
+        self.take_along(Trigger::AddressGone(address.key), tell);
     }
 
     /// A notification about a route.
@@ -124,17 +141,27 @@ impl Mirror {
     /// The routes that a replacement took the place of: on IPv4 the first of the slot, on IPv6
     /// all next hops with a gateway, or the first without (`fib6_add_rt2node`).
     fn displaced_by(&mut self, route: &Route) -> Vec<RouteKey> {
+        if let Some(reading) = &mut self.reading {
+            reading.silence.note_replacement(route.key.slot);
+        }
+        if !self.is_whole {
+            return Vec::new();
+        }
         let others = self.network.routes_in(route.key.slot).filter(|old| old.key != route.key);
         let others: Vec<_> = others.map(|old| old.key).collect();
         let is_known = self.network.route(route.key).is_some();
         if route.is_ipv4() {
-            self.is_ambiguous |= others.len() + usize::from(is_known) > 1;
+            if others.len() + usize::from(is_known) > 1 {
+                self.doubt.raise();
+            }
             return if is_known { Vec::new() } else { others.into_iter().take(1).collect() };
         }
         let has_gateway = route.key.via.is_some();
         let alike = others.iter().copied().filter(|old| old.via.is_some() == has_gateway);
         let alike: Vec<_> = alike.collect();
-        self.is_ambiguous |= others.len() > 1 || (is_known && !others.is_empty());
+        if others.len() > 1 || (is_known && !others.is_empty()) {
+            self.doubt.raise();
+        }
         match alike.len() {
             0 if is_known => alike,
             0 => others.into_iter().take(1).collect(),
@@ -144,58 +171,69 @@ impl Mirror {
         }
     }
 
-    /// Notifications were lost; the differences will follow.
+    /// Notifications were lost; the differences will follow. What is being read is read anew.
     pub(crate) fn lost(&mut self, dropped: u64, tell: &mut impl FnMut(Event)) {
-        self.knows_addresses = false;
+        self.is_whole = false;
+        self.reading = None;
         self.tell(Cause::Dump, 0, What::Resync { dropped }, tell);
     }
 
-    /// A dump of that table is about to be asked for.
+    /// A dump of that table is about to be asked for; that of the links begins a reading.
     pub(crate) fn dump_begins(&mut self, table: Table) {
+        let before = self.reading.take().filter(|_| table != Table::Links);
+        let (touched, silence) = match before {
+            Some(before) => (before.touched, before.silence),
+            None => {
+                self.doubt = Doubt::default();
+                Default::default()
+            }
+        };
         let network = &self.network;
-        let unseen = match table {
+        let mut unseen: BTreeSet<_> = match table {
             Table::Links => network.links().map(|link| Key::Link(link.index)).collect(),
             Table::Addresses => network.addresses().map(|own| Key::Address(own.key)).collect(),
             Table::Routes => network.routes().map(|route| Key::Route(route.key)).collect(),
         };
-        self.sweep = Some(Sweep { table, unseen, touched: BTreeSet::new() });
+        unseen.retain(|key| !touched.contains(key));
+        self.reading = Some(Reading { table, unseen, touched, silence, is_disturbed: false });
     }
 
-    /// Whether any notification told of the table since its dump began.
+    /// Whether the table changed since its dump was asked for, by a notification or in silence:
+    /// what stood behind an entry that went may have been skipped.
     pub(crate) fn dump_was_disturbed(&self) -> bool {
-        self.sweep.as_ref().is_some_and(|sweep| !sweep.touched.is_empty())
+        self.reading.as_ref().is_some_and(|reading| reading.is_disturbed)
     }
 
     /// Whether the dump showed less than was known.
     pub(crate) fn dump_lacks_something(&self) -> bool {
-        self.sweep.as_ref().is_some_and(|sweep| !sweep.unseen.is_empty())
+        self.reading.as_ref().is_some_and(|reading| !reading.unseen.is_empty())
     }
 
     /// The same dump is about to be asked for once more; what it has shown stays seen.
     pub(crate) fn dump_goes_on(&mut self) {
-        if let Some(sweep) = &mut self.sweep {
-            // A later dump is newer than the notifications that were read before it began.
-            sweep.touched.clear();
+        if let Some(reading) = &mut self.reading {
+            reading.is_disturbed = false;
         }
     }
 
     /// An entry of a dump.
     pub(crate) fn dumped_link(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
-        if self.is_news(Key::Link(link.index)) {
+        if self.is_news(Key::Link(link.index), |_| Fate::Stays) {
             self.store_link(link, Cause::Dump, 0, tell);
         }
     }
 
     /// An entry of a dump.
     pub(crate) fn dumped_address(&mut self, address: Address, tell: &mut impl FnMut(Event)) {
-        if self.is_news(Key::Address(address.key)) {
+        let fate = |silence: &Silence| silence.fate_of_address(address.key);
+        if self.is_news(Key::Address(address.key), fate) {
             self.store_address(address, Cause::Dump, 0, tell);
         }
     }
 
     /// An entry of a dump.
     pub(crate) fn dumped_route(&mut self, route: Route, tell: &mut impl FnMut(Event)) {
-        if self.is_news(Key::Route(route.key)) {
+        if self.is_news(Key::Route(route.key), |silence| silence.fate_of_route(&route)) {
             let known = self.network.route(route.key);
             let replaced = known.is_some_and(|known| known.replaced);
             self.store_route(Route { replaced, ..route }, Cause::Dump, 0, tell);
@@ -204,11 +242,11 @@ impl Mirror {
 
     /// A dump is whole: what it did not show is gone.
     pub(crate) fn dump_ends(&mut self, tell: &mut impl FnMut(Event)) {
-        let Some(sweep) = self.sweep.take() else {
+        let Some(reading) = &mut self.reading else {
             return;
         };
-        self.knows_addresses |= sweep.table == Table::Addresses;
-        for key in sweep.unseen {
+        let (table, unseen) = (reading.table, std::mem::take(&mut reading.unseen));
+        for key in unseen {
             let gone = match key {
                 Key::Link(index) => {
                     self.take_along(Trigger::LinkGone(index), tell);
@@ -221,47 +259,81 @@ impl Mirror {
                 self.tell(Cause::Dump, 0, What::Deleted(gone), tell);
             }
         }
-    }
-
-    fn touch(&mut self, key: Key) {
-        let Some(sweep) = &mut self.sweep else { return };
-        let table = match key {
-            Key::Link(_) => Table::Links,
-            Key::Address(_) => Table::Addresses,
-            Key::Route(_) => Table::Routes,
-        };
-        if sweep.table == table {
-            sweep.unseen.remove(&key);
-            sweep.touched.insert(key);
+        if table == Table::Routes {
+            self.reading = None;
+            self.is_whole = true;
         }
     }
 
-    /// Whether a dump's entry may be believed; marks it as seen.
-    fn is_news(&mut self, key: Key) -> bool {
-        let Some(sweep) = &mut self.sweep else {
-            return false;
-        };
-        sweep.unseen.remove(&key);
-        !sweep.touched.contains(&key)
+    fn touch(&mut self, key: Key) {
+        let Some(reading) = &mut self.reading else { return };
+        reading.touched.insert(key);
+        if reading.table == table_of(key) {
+            reading.unseen.remove(&key);
+            reading.is_disturbed = true;
+        }
     }
 
-    /// Takes out what the kernel took away without a word.
+    /// Whether a dump's entry is to be taken. One that went in silence since the reading began
+    /// counts as not shown; where that is not clear it stays as it was known, and is in doubt.
+    fn is_news(&mut self, key: Key, fate: impl Fn(&Silence) -> Fate) -> bool {
+        let Some(reading) = &mut self.reading else {
+            return false;
+        };
+        if reading.touched.contains(&key) {
+            return false;
+        }
+        let fate = fate(&reading.silence);
+        if fate != Fate::Goes {
+            reading.unseen.remove(&key);
+        }
+        if fate == Fate::Unclear {
+            self.doubt.raise();
+        }
+        fate == Fate::Stays
+    }
+
+    /// Takes out what the kernel took away without a word, and remembers it for what a dump may
+    /// still show.
     fn take_along(&mut self, trigger: Trigger, tell: &mut impl FnMut(Event)) {
+        let is_last = |key| is_last_ipv4(&self.network, key);
+        let takes_routes = match trigger {
+            Trigger::AddressGone(key) if self.is_whole => is_last(key),
+            Trigger::AddressGone(key) => key.prefix.is_ipv4(),
+            _ => true,
+        };
+        if let (Some(reading), true) = (&mut self.reading, takes_routes) {
+            reading.silence.note(trigger, self.is_whole);
+            reading.is_disturbed |= reading.table == Table::Routes;
+        }
         for taken in taken_in_silence(&self.network, trigger) {
+            let key = match taken {
+                Taken::Address(key) => Key::Address(key),
+                Taken::Route(key) => Key::Route(key),
+            };
+            if !self.is_whole && !self.is_fresh(key) && !goes_with_link(key, trigger) {
+                continue;
+            }
+            if let Some(reading) = &mut self.reading {
+                reading.unseen.remove(&key);
+            }
             let gone = match taken {
-                Taken::Address(key) => {
-                    self.touch(Key::Address(key));
-                    self.network.remove_address(key).map(Object::Address)
-                }
-                Taken::Route(key) => {
-                    self.touch(Key::Route(key));
-                    self.network.remove_route(key).map(Object::Route)
-                }
+                Taken::Address(key) => self.network.remove_address(key).map(Object::Address),
+                Taken::Route(key) => self.network.remove_route(key).map(Object::Route),
             };
             if let Some(gone) = gone {
                 self.tell(Cause::Derived, 0, What::Deleted(gone), tell);
             }
         }
+        self.doubt.note(trigger, takes_routes, &self.network);
+    }
+
+    /// Whether an object is known by news since the reading began, and not only from before.
+    fn is_fresh(&self, key: Key) -> bool {
+        self.reading.as_ref().is_some_and(|reading| {
+            let was_seen = reading.table == table_of(key) && !reading.unseen.contains(&key);
+            was_seen || reading.touched.contains(&key)
+        })
     }
 
     fn store_link(&mut self, link: Link, cause: Cause, sender: u32, tell: &mut impl FnMut(Event)) {
@@ -316,5 +388,24 @@ impl Mirror {
     fn tell(&mut self, cause: Cause, sender: u32, what: What, tell: &mut impl FnMut(Event)) {
         self.sequence += 1;
         tell(Event { seq: self.sequence, netns: NetnsId::HOME, cause, sender, what });
+    }
+}
+
+fn table_of(key: Key) -> Table {
+    match key {
+        Key::Link(_) => Table::Links,
+        Key::Address(_) => Table::Addresses,
+        Key::Route(_) => Table::Routes,
+    }
+}
+
+/// Whether an object cannot be without the link that `trigger` says is gone, whatever else is
+/// known of it.
+fn goes_with_link(key: Key, trigger: Trigger) -> bool {
+    let Trigger::LinkGone(index) = trigger else { return false };
+    match key {
+        Key::Link(_) => false,
+        Key::Address(key) => key.index == index,
+        Key::Route(key) => key.dev == index,
     }
 }

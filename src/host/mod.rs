@@ -3,7 +3,9 @@
 //! Pure: datagrams come in as bytes, requests go out as bytes, time is an argument. The engine
 //! drives it with a ring, the tests with a kernel of their own.
 
+mod doubt;
 mod mirror;
+mod silence;
 #[cfg(test)]
 mod sim;
 
@@ -14,7 +16,8 @@ use bytes::BytesMut;
 
 use self::mirror::Mirror;
 use crate::desired::Desired;
-use crate::model::network::{Network, Table};
+use crate::limits::DOUBT_DELAY;
+use crate::model::network::Network;
 use crate::model::object::Event;
 use crate::plan::Step;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};
@@ -99,6 +102,8 @@ pub(crate) struct Host {
     verified: Option<u64>,
     /// Whether no more changes are sent, until there is something else to be reached.
     halted: bool,
+    /// When to read the tables if something is still in doubt.
+    doubt_until: Option<Instant>,
     failed: Option<DumpFailed>,
 }
 
@@ -123,6 +128,7 @@ impl Host {
             receive_buffer_bytes,
             verified: None,
             halted: false,
+            doubt_until: None,
             failed: None,
         }
     }
@@ -157,7 +163,8 @@ impl Host {
     /// Whether everything that was to be sent has been, and was answered.
     pub(crate) fn is_settled(&self) -> bool {
         let is_settled = |reconcile: &Reconcile| reconcile.is_settled();
-        self.synced && !self.is_busy() && self.reconcile.as_ref().is_none_or(is_settled)
+        let is_certain = self.synced && !self.mirror.is_in_doubt();
+        is_certain && !self.is_busy() && self.reconcile.as_ref().is_none_or(is_settled)
     }
 
     /// A datagram that came by one of the sockets; `sender` is its port id, 0 for the kernel.
@@ -177,7 +184,7 @@ impl Host {
             self.counters.truncated += 1;
             match source {
                 Source::Events => self.handle_lost(0),
-                Source::Replies => self.dumps.handle_replies_lost(),
+                Source::Replies => self.handle_replies_lost(),
             }
             return;
         }
@@ -188,9 +195,12 @@ impl Host {
             };
             self.counters.messages += 1;
             match source {
-                Source::Events => self.handle_notification(now, &message),
+                Source::Events => self.handle_notification(&message),
                 Source::Replies => self.handle_reply(now, &message),
             }
+        }
+        if self.mirror.is_in_doubt() && self.doubt_until.is_none() {
+            self.doubt_until = Some(now + DOUBT_DELAY);
         }
         self.tell(now);
     }
@@ -207,9 +217,10 @@ impl Host {
         }
     }
 
-    /// Replies did not fit the socket of requests.
+    /// Replies did not fit the socket of requests, or their buffer.
     pub(crate) fn handle_replies_lost(&mut self) {
         self.dumps.handle_replies_lost();
+        self.requests.handle_replies_lost();
     }
 
     /// The event socket has been read empty.
@@ -289,7 +300,9 @@ impl Host {
             .as_ref()
             .filter(|_| self.can_send())
             .and_then(|reconcile| reconcile.poll_timeout());
-        [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry].into_iter().flatten().min()
+        let doubt = self.doubt_until.filter(|_| self.dumps.is_idle());
+        let timeouts = [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry, doubt];
+        timeouts.into_iter().flatten().min()
     }
 
     fn can_send(&self) -> bool {
@@ -301,11 +314,16 @@ impl Host {
         if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
-            self.synced = false;
-            self.dumps.start(now);
         }
         if let Some(step) = self.dumps.expire(now) {
             self.after_dump(now, step);
+        }
+        // What is being read may settle it.
+        if self.dumps.is_idle() && self.doubt_until.is_some_and(|at| at <= now) {
+            self.doubt_until = None;
+            if self.mirror.settle_doubt() {
+                self.dumps.start(now);
+            }
         }
     }
 
@@ -380,7 +398,7 @@ impl Host {
         self.counters
     }
 
-    fn handle_notification(&mut self, now: Instant, message: &Message<'_>) {
+    fn handle_notification(&mut self, message: &Message<'_>) {
         let sender = message.port;
         let (mirror, events) = (&mut self.mirror, &mut self.events);
         let (mut moved, mut lost) = (None, false);
@@ -408,9 +426,6 @@ impl Host {
         }
         if lost {
             self.handle_lost(0);
-        }
-        if self.mirror.take_ambiguity() {
-            self.dumps.start_at(Table::Routes, now);
         }
     }
 
@@ -472,11 +487,15 @@ impl Host {
 
     fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {
         self.settling = true;
-        let Some(reconcile) = &mut self.reconcile else {
-            return;
-        };
         for outcome in outcomes {
-            reconcile.handle_result(now, outcome);
+            if outcome == Outcome::Unknown {
+                // Whatever it did may have been told long ago, or not yet.
+                self.synced = false;
+                self.dumps.start(now);
+            }
+            if let Some(reconcile) = &mut self.reconcile {
+                reconcile.handle_result(now, outcome);
+            }
         }
         self.collect_reports();
     }

@@ -22,6 +22,8 @@ pub(crate) struct Dumps {
     state: State,
     /// Whether notifications were lost since the first table was asked for.
     lost_meanwhile: bool,
+    /// Whether a part of the dump in flight was lost.
+    lost_parts: bool,
     restarts: u32,
     errors: u32,
     looks: u32,
@@ -56,16 +58,11 @@ pub(crate) enum DumpStep {
 }
 
 impl Dumps {
-    /// Reads all tables, now.
+    /// Reads all tables, now, unless they are being read already.
     pub(crate) fn start(&mut self, now: Instant) {
-        self.start_at(Table::Links, now);
-    }
-
-    /// Reads that table and those after it, unless more is being read already.
-    pub(crate) fn start_at(&mut self, table: Table, now: Instant) {
         if self.state == State::Idle {
             *self = Self::default();
-            self.state = State::Wanted { table, at: now, goes_on: false };
+            self.state = State::Wanted { table: Table::Links, at: now, goes_on: false };
         }
     }
 
@@ -79,9 +76,7 @@ impl Dumps {
 
     /// Replies were lost: the dump goes on, and what it brings is not all.
     pub(crate) fn handle_replies_lost(&mut self) {
-        if let State::InFlight { interrupted, .. } = &mut self.state {
-            *interrupted = true;
-        }
+        self.lost_parts |= matches!(self.state, State::InFlight { .. });
     }
 
     /// The event socket has been read empty.
@@ -123,6 +118,7 @@ impl Dumps {
         let sequence = numbers.next();
         encode::dump(table, sequence, buffer);
         let (deadline, interrupted) = (now + DUMP_DEADLINE, false);
+        self.lost_parts = false;
         self.state = State::InFlight { table, sequence, deadline, interrupted };
         Some((table, goes_on))
     }
@@ -147,12 +143,15 @@ impl Dumps {
         let State::InFlight { table, interrupted, .. } = self.state else {
             return DumpStep::Again;
         };
-        if errno != 0 {
-            return self.retry(now, table, errno);
-        }
         if self.lost_meanwhile {
             self.state = State::Draining;
             return DumpStep::Restart;
+        }
+        if errno != 0 {
+            return self.retry(now, table, errno);
+        }
+        if self.lost_parts {
+            return self.retry(now, table, libc::ENOBUFS);
         }
         if interrupted && self.restarts < DUMP_RESTARTS_MAX {
             self.restarts += 1;

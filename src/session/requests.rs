@@ -2,8 +2,8 @@
 //!
 //! The kernel answers every error, and success only where asked: the last request of a batch
 //! asks, and its answer closes the batch. The kernel takes one batch at a time and in order, so
-//! whatever has no error by then was made. Every request ends: done, refused, or, where no
-//! answer comes in time, unknown.
+//! whatever has no error by then was made. Every request ends: done, refused, or, where an
+//! answer was lost or does not come in time, unknown.
 
 use std::time::Instant;
 
@@ -27,6 +27,8 @@ pub(crate) struct Requests {
     last_offset: usize,
     deadline: Option<Instant>,
     notification_bytes: usize,
+    /// Whether an answer was lost; it may have been an error.
+    lost_answers: bool,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,19 @@ impl Requests {
                 sequence: ack.sequence,
             }));
         }
-        (ack.sequence == self.last).then(|| self.close(|_| Outcome::Done))
+        if ack.sequence != self.last {
+            return None;
+        }
+        let (last, lost_answers) = (self.last, self.lost_answers);
+        Some(self.close(|entry| match lost_answers && entry.sequence != last {
+            true => Outcome::Unknown,
+            false => Outcome::Done,
+        }))
+    }
+
+    /// Answers were lost: what has no error any more at the end is unknown.
+    pub(crate) fn handle_replies_lost(&mut self) {
+        self.lost_answers = self.is_busy();
     }
 
     /// The batch could not be sent at all, or had nothing to send.

@@ -805,6 +805,9 @@ fn route_message((table, to, len, metric): SimSlot, route: &SimRoute) -> Rt {
     message.header.protocol = RouteProtocol::from(route.protocol);
     let is_local = table == TABLE_LOCAL;
     message.header.kind = if is_local { RouteType::Local } else { RouteType::Unicast };
+    if is_local && to.is_ipv4() {
+        message.header.scope = netlink_packet_route::route::RouteScope::Host;
+    }
     message.attributes = vec![
         RouteAttribute::Destination(route_address(to)),
         RouteAttribute::Table(table),

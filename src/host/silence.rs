@@ -1,0 +1,101 @@
+//! What the kernel took away without a word while its tables were being read.
+//!
+//! A part of a dump may be older than the news that were read before it, and then shows what one
+//! of them took along. What a notification names is known by its key (`host/mirror.rs`); this
+//! remembers the rest, and judges what a dump shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::limits::SILENCED_MAX;
+use crate::model::address::AddressKey;
+use crate::model::consequences::{Fate, Trigger, fate};
+use crate::model::route::{Route, RouteSlot};
+
+/// The changes since a reading began that took something in silence.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    /// By link; of each kind of change one is enough.
+    of_links: BTreeMap<u32, Changes>,
+    nexthops: BTreeSet<u32>,
+    /// Where a replacement pushed out what only the kernel knows.
+    replaced: BTreeSet<RouteSlot>,
+    /// Whether there were more than are remembered.
+    is_crowded: bool,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    down: Option<Trigger>,
+    gone: Option<Trigger>,
+    /// It lost an address of IPv4; `Goes` where that was its last one for certain.
+    bare: Option<(Trigger, Fate)>,
+}
+
+impl Silence {
+    /// Remembers a change; an address went for certain as the last of its link, or perhaps.
+    pub(super) fn note(&mut self, trigger: Trigger, is_certain: bool) {
+        if self.len() >= SILENCED_MAX {
+            self.is_crowded = true;
+            return;
+        }
+        match trigger {
+            Trigger::LinkDown(index) => self.of_link(index).down = Some(trigger),
+            Trigger::LinkGone(index) => self.of_link(index).gone = Some(trigger),
+            Trigger::AddressGone(key) => {
+                let most = if is_certain { Fate::Goes } else { Fate::Unclear };
+                let bare = &mut self.of_link(key.index).bare;
+                let before = bare.map_or(Fate::Stays, |(_, most)| most);
+                *bare = Some((trigger, before.max(most)));
+            }
+            Trigger::NexthopGone(id) => drop(self.nexthops.insert(id)),
+        }
+    }
+
+    /// Remembers that a route came in the place of another one.
+    pub(super) fn note_replacement(&mut self, slot: RouteSlot) {
+        if self.len() >= SILENCED_MAX {
+            self.is_crowded = true;
+        } else {
+            self.replaced.insert(slot);
+        }
+    }
+
+    /// Whether a route that a dump shows went since. What came after that is announced.
+    pub(super) fn fate_of_route(&self, route: &Route) -> Fate {
+        let devs = std::iter::once(route.key.dev).chain(route.hops.iter().map(|hop| hop.dev));
+        let of_links = devs.filter_map(|dev| self.of_links.get(&dev));
+        let by_link = of_links.map(|changes| changes.fate_of_route(route)).max();
+        let by_nexthop = match self.nexthops.contains(&route.nexthop_id) {
+            true => Fate::Goes,
+            false => Fate::Stays,
+        };
+        let is_unclear = self.is_crowded || self.replaced.contains(&route.key.slot);
+        let otherwise = if is_unclear { Fate::Unclear } else { Fate::Stays };
+        by_link.unwrap_or(Fate::Stays).max(by_nexthop).max(otherwise)
+    }
+
+    /// The same for an address.
+    pub(super) fn fate_of_address(&self, key: AddressKey) -> Fate {
+        match self.of_links.get(&key.index) {
+            Some(changes) if changes.gone.is_some() => Fate::Goes,
+            _ if self.is_crowded => Fate::Unclear,
+            _ => Fate::Stays,
+        }
+    }
+
+    fn of_link(&mut self, index: u32) -> &mut Changes {
+        self.of_links.entry(index).or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.of_links.len() + self.nexthops.len() + self.replaced.len()
+    }
+}
+
+impl Changes {
+    fn fate_of_route(&self, route: &Route) -> Fate {
+        let by_link = self.down.into_iter().chain(self.gone).map(|trigger| fate(trigger, route));
+        let by_address = self.bare.map(|(trigger, most)| fate(trigger, route).min(most));
+        by_link.chain(by_address).max().unwrap_or(Fate::Stays)
+    }
+}
