@@ -54,6 +54,10 @@ pub(crate) const APPLY_ROUNDS_MAX: u32 = 64;
 /// How often the routes are dumped where a dump lacks a known route or was disturbed: a skipped
 /// route is in the next dump, and a lost one is in none.
 pub(crate) const ROUTE_LOOKS_MAX: u32 = 3;
+/// The same where a dump was disturbed, and lacks a known route or brought a new one that an
+/// earlier look had skipped. A slow reader's dump skips a few of 1,500 routes each time; none is
+/// skipped that often.
+pub(crate) const ROUTE_LOOKS_DISTURBED_MAX: u32 = 8;
 
 /// How many links, next hop objects and routes' slots are remembered whose changes during a
 /// reading took something in silence. Beyond it nothing new of the reading is believed, and the

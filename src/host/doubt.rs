@@ -6,18 +6,18 @@
 use std::collections::BTreeSet;
 
 use crate::limits::DOUBTS_MAX;
-use crate::model::address::AddressKey;
-use crate::model::consequences::{Trigger, is_doubtful, lacks_source};
+use crate::model::consequences::{Trigger, is_doubtful};
 use crate::model::network::Network;
+use crate::model::route::RouteSlot;
 
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     /// Whether only a reading can tell.
     is_raised: bool,
-    /// Links that went down or away, or lost their last IPv4 address.
-    links: BTreeSet<u32>,
-    /// Addresses that went while routes had them as their source.
-    addresses: BTreeSet<AddressKey>,
+    triggers: BTreeSet<Trigger>,
+    /// Where an IPv6 next hop went. The kernel shows those of a slot as one route, by the
+    /// protocol and source of the first; of those that stay the mirror knows no better.
+    slots: BTreeSet<RouteSlot>,
 }
 
 impl Doubt {
@@ -26,37 +26,42 @@ impl Doubt {
         self.is_raised = true;
     }
 
-    /// A change that may take more along than is announced, or is known for certain.
-    pub(super) fn note(&mut self, trigger: Trigger, takes_routes: bool, network: &Network) {
-        if self.links.len() + self.addresses.len() >= DOUBTS_MAX {
-            self.is_raised = true;
+    /// A change that may have taken more along than is announced, or is known for certain.
+    pub(super) fn note(&mut self, trigger: Trigger, network: &Network) {
+        if !is_doubtful(network, trigger) {
             return;
         }
-        if let Trigger::AddressGone(key) = trigger
-            && network.routes_from(key.prefix.address).next().is_some()
-        {
-            self.addresses.insert(key);
+        if self.is_full() {
+            self.is_raised = true;
+        } else {
+            self.triggers.insert(trigger);
         }
-        let link = match trigger {
-            Trigger::LinkDown(index) | Trigger::LinkGone(index) => index,
-            Trigger::AddressGone(key) if takes_routes => key.index,
-            Trigger::AddressGone(_) | Trigger::NexthopGone(_) => return,
-        };
-        let has_routes = network.routes_through(link).next().is_some();
-        if has_routes || network.addresses_of(link).next().is_some() {
-            self.links.insert(link);
+    }
+
+    /// An IPv6 next hop of that slot went.
+    pub(super) fn note_slot(&mut self, slot: RouteSlot) {
+        if self.is_full() {
+            self.is_raised = true;
+        } else {
+            self.slots.insert(slot);
         }
     }
 
     pub(super) fn is_some(&self) -> bool {
-        self.is_raised || !self.links.is_empty() || !self.addresses.is_empty()
+        self.is_raised || !self.triggers.is_empty() || !self.slots.is_empty()
     }
 
     /// Whether `network` still shows what is in doubt; there is none any more then.
     pub(super) fn settle(&mut self, network: &Network) -> bool {
-        let Self { is_raised, links, addresses } = std::mem::take(self);
+        let Self { is_raised, triggers, slots } = std::mem::take(self);
+        let has_gateways =
+            |slot| network.routes_in(slot).any(|route| !route.is_ipv4() && route.key.via.is_some());
         is_raised
-            || links.into_iter().any(|index| is_doubtful(network, index))
-            || addresses.into_iter().any(|key| lacks_source(network, key))
+            || triggers.into_iter().any(|trigger| is_doubtful(network, trigger))
+            || slots.into_iter().any(has_gateways)
+    }
+
+    fn is_full(&self) -> bool {
+        self.triggers.len() + self.slots.len() >= DOUBTS_MAX
     }
 }

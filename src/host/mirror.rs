@@ -52,6 +52,9 @@ struct Reading {
     silence: Silence,
     /// Whether anything in the table changed since its dump was asked for.
     is_disturbed: bool,
+    /// Whether that was not the first look, and brought what was not known.
+    found_more: bool,
+    looks: u32,
 }
 
 impl Mirror {
@@ -124,6 +127,13 @@ impl Mirror {
             if let Some(gone) = self.network.remove_route(route.key) {
                 self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
             }
+            let mut others = self.network.routes_in(route.key.slot);
+            if route.key.via.is_some() && others.any(|other| !other.is_ipv4()) {
+                self.doubt.note_slot(route.key.slot);
+            }
+            if let (Some(reading), true) = (&mut self.reading, route.key.via.is_some()) {
+                reading.silence.note_slot(route.key.slot);
+            }
             return;
         }
         let displaced = if route.replaced { self.displaced_by(&route) } else { Vec::new() };
@@ -142,13 +152,16 @@ impl Mirror {
     /// all next hops with a gateway, or the first without (`fib6_add_rt2node`).
     fn displaced_by(&mut self, route: &Route) -> Vec<RouteKey> {
         if let Some(reading) = &mut self.reading {
-            reading.silence.note_replacement(route.key.slot);
-        }
-        if !self.is_whole {
-            return Vec::new();
+            reading.silence.note_slot(route.key.slot);
         }
         let others = self.network.routes_in(route.key.slot).filter(|old| old.key != route.key);
         let others: Vec<_> = others.map(|old| old.key).collect();
+        if !self.is_whole {
+            if !others.is_empty() {
+                self.doubt.raise();
+            }
+            return Vec::new();
+        }
         let is_known = self.network.route(route.key).is_some();
         if route.is_ipv4() {
             if others.len() + usize::from(is_known) > 1 {
@@ -195,7 +208,15 @@ impl Mirror {
             Table::Routes => network.routes().map(|route| Key::Route(route.key)).collect(),
         };
         unseen.retain(|key| !touched.contains(key));
-        self.reading = Some(Reading { table, unseen, touched, silence, is_disturbed: false });
+        let (is_disturbed, found_more, looks) = (false, false, 1);
+        let reading = Reading { table, unseen, touched, silence, is_disturbed, found_more, looks };
+        self.reading = Some(reading);
+    }
+
+    /// Whether the routes are what is being read, of which the kernel never says that a change
+    /// interrupted their dump.
+    pub(crate) fn is_reading_routes(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.table == Table::Routes)
     }
 
     /// Whether the table changed since its dump was asked for, by a notification or in silence:
@@ -204,15 +225,17 @@ impl Mirror {
         self.reading.as_ref().is_some_and(|reading| reading.is_disturbed)
     }
 
-    /// Whether the dump showed less than was known.
+    /// Whether the dump showed less than was known, or what an earlier look did not show.
     pub(crate) fn dump_lacks_something(&self) -> bool {
-        self.reading.as_ref().is_some_and(|reading| !reading.unseen.is_empty())
+        let lacks = |reading: &Reading| !reading.unseen.is_empty() || reading.found_more;
+        self.reading.as_ref().is_some_and(lacks)
     }
 
     /// The same dump is about to be asked for once more; what it has shown stays seen.
     pub(crate) fn dump_goes_on(&mut self) {
         if let Some(reading) = &mut self.reading {
-            reading.is_disturbed = false;
+            (reading.is_disturbed, reading.found_more) = (false, false);
+            reading.looks += 1;
         }
     }
 
@@ -225,7 +248,7 @@ impl Mirror {
 
     /// An entry of a dump.
     pub(crate) fn dumped_address(&mut self, address: Address, tell: &mut impl FnMut(Event)) {
-        let fate = |silence: &Silence| silence.fate_of_address(address.key);
+        let fate = |silence: &Silence| silence.fate_of_address(&address);
         if self.is_news(Key::Address(address.key), fate) {
             self.store_address(address, Cause::Dump, 0, tell);
         }
@@ -236,6 +259,9 @@ impl Mirror {
         if self.is_news(Key::Route(route.key), |silence| silence.fate_of_route(&route)) {
             let known = self.network.route(route.key);
             let replaced = known.is_some_and(|known| known.replaced);
+            if let (None, Some(reading)) = (known, &mut self.reading) {
+                reading.found_more |= reading.looks > 1;
+            }
             self.store_route(Route { replaced, ..route }, Cause::Dump, 0, tell);
         }
     }
@@ -296,15 +322,19 @@ impl Mirror {
     /// Takes out what the kernel took away without a word, and remembers it for what a dump may
     /// still show.
     fn take_along(&mut self, trigger: Trigger, tell: &mut impl FnMut(Event)) {
-        let is_last = |key| is_last_ipv4(&self.network, key);
-        let takes_routes = match trigger {
-            Trigger::AddressGone(key) if self.is_whole => is_last(key),
-            Trigger::AddressGone(key) => key.prefix.is_ipv4(),
-            _ => true,
-        };
-        if let (Some(reading), true) = (&mut self.reading, takes_routes) {
-            reading.silence.note(trigger, self.is_whole);
-            reading.is_disturbed |= reading.table == Table::Routes;
+        if let Some(reading) = &mut self.reading {
+            let Reading { table, silence, is_disturbed, .. } = reading;
+            silence.note(trigger);
+            *is_disturbed |= *table == Table::Routes;
+            match trigger {
+                Trigger::AddressGone(key) if !self.is_whole && key.prefix.is_ipv4() => {
+                    silence.note_bare(key.index, trigger, Fate::Unclear);
+                }
+                Trigger::AddressGone(key) if is_last_ipv4(&self.network, key) => {
+                    silence.note_bare(key.index, trigger, Fate::Goes);
+                }
+                _ => {}
+            }
         }
         for taken in taken_in_silence(&self.network, trigger) {
             let key = match taken {
@@ -325,7 +355,7 @@ impl Mirror {
                 self.tell(Cause::Derived, 0, What::Deleted(gone), tell);
             }
         }
-        self.doubt.note(trigger, takes_routes, &self.network);
+        self.doubt.note(trigger, &self.network);
     }
 
     /// Whether an object is known by news since the reading began, and not only from before.

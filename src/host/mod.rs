@@ -88,6 +88,9 @@ pub(crate) struct Host {
     reconcile: Option<Reconcile>,
     /// Whether a batch was answered and what it caused may still be queued at the event socket.
     settling: bool,
+    /// Whether a dump of routes is at its end, and the notifications that were queued by then
+    /// are still to be read: they alone tell that it may have skipped something.
+    judging: bool,
     /// Whether the mirror has been whole since the last loss.
     synced: bool,
     keeps_events: bool,
@@ -119,6 +122,7 @@ impl Host {
             sequence: Sequence::default(),
             reconcile: None,
             settling: false,
+            judging: false,
             synced: false,
             keeps_events,
             events: Vec::new(),
@@ -226,6 +230,9 @@ impl Host {
     /// The event socket has been read empty.
     pub(crate) fn handle_drained(&mut self, now: Instant) {
         self.settling = false;
+        if std::mem::take(&mut self.judging) {
+            self.judge_dump(now, 0);
+        }
         self.dumps.handle_drained(now);
     }
 
@@ -235,16 +242,16 @@ impl Host {
             let outcomes = self.requests.fail(errno);
             self.answer(now, outcomes);
         } else if !self.dumps.is_idle() {
-            let step = self.dumps.handle_end(now, errno, false, false);
-            self.after_dump(now, step);
+            self.judge_dump(now, errno);
         }
     }
 
     /// Whether the event socket must be read empty before anything else: after a loss, since a
     /// dump must come after what is queued; after an answer, since the notifications of what it
-    /// confirms are queued by then, and until they are read the state seems not to be as wanted.
+    /// confirms are queued by then, and until they are read the state seems not to be as wanted;
+    /// at the end of a dump of routes, which they may have disturbed.
     pub(crate) fn is_draining(&self) -> bool {
-        self.dumps.is_draining() || self.settling
+        self.dumps.is_draining() || self.settling || self.judging
     }
 
     /// Whether notifications were lost, and the tables are still to be read anew.
@@ -263,10 +270,7 @@ impl Host {
             }
             return true;
         }
-        if !self.synced || self.settling || self.requests.is_busy() || !self.dumps.is_idle() {
-            return false;
-        }
-        !self.halted && self.fill_batch(now, buffer)
+        self.can_send() && self.fill_batch(now, buffer)
     }
 
     fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
@@ -301,12 +305,14 @@ impl Host {
             .filter(|_| self.can_send())
             .and_then(|reconcile| reconcile.poll_timeout());
         let doubt = self.doubt_until.filter(|_| self.dumps.is_idle());
-        let timeouts = [self.dumps.poll_timeout(), self.requests.poll_timeout(), retry, doubt];
+        let dump = self.dumps.poll_timeout().filter(|_| !self.judging);
+        let timeouts = [dump, self.requests.poll_timeout(), retry, doubt];
         timeouts.into_iter().flatten().min()
     }
 
     fn can_send(&self) -> bool {
-        self.synced && !self.settling && !self.requests.is_busy() && !self.halted
+        let is_free = !self.requests.is_busy() && self.dumps.is_idle();
+        self.synced && !self.settling && is_free && !self.halted
     }
 
     /// Time has passed.
@@ -315,7 +321,10 @@ impl Host {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
         }
-        if let Some(step) = self.dumps.expire(now) {
+        // One that is at its end is not late.
+        if !self.judging
+            && let Some(step) = self.dumps.expire(now)
+        {
             self.after_dump(now, step);
         }
         // What is being read may settle it.
@@ -457,16 +466,22 @@ impl Host {
             }
         });
         self.counters.malformed += u64::from(decoded.is_err());
-        if let Some(errno) = end {
-            let lacking = self.mirror.dump_lacks_something();
-            let disturbed = self.mirror.dump_was_disturbed();
-            let step = self.dumps.handle_end(now, errno, lacking, disturbed);
-            self.after_dump(now, step);
+        match end {
+            Some(0) if self.mirror.is_reading_routes() => self.judging = true,
+            Some(errno) => self.judge_dump(now, errno),
+            None => {}
         }
         if let Some(outcomes) = closed {
             self.tell(now);
             self.answer(now, outcomes);
         }
+    }
+
+    fn judge_dump(&mut self, now: Instant, errno: i32) {
+        let lacking = self.mirror.dump_lacks_something();
+        let disturbed = self.mirror.dump_was_disturbed();
+        let step = self.dumps.handle_end(now, errno, lacking, disturbed);
+        self.after_dump(now, step);
     }
 
     fn after_dump(&mut self, now: Instant, step: DumpStep) {

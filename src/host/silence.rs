@@ -5,10 +5,11 @@
 //! remembers the rest, and judges what a dump shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::limits::SILENCED_MAX;
-use crate::model::address::AddressKey;
-use crate::model::consequences::{Fate, Trigger, fate};
+use crate::model::address::Address;
+use crate::model::consequences::{Fate, Trigger, fate, may_turn_tentative};
 use crate::model::route::{Route, RouteSlot};
 
 /// The changes since a reading began that took something in silence.
@@ -17,8 +18,10 @@ pub(super) struct Silence {
     /// By link; of each kind of change one is enough.
     of_links: BTreeMap<u32, Changes>,
     nexthops: BTreeSet<u32>,
-    /// Where a replacement pushed out what only the kernel knows.
-    replaced: BTreeSet<RouteSlot>,
+    /// Addresses that went, and may have been the source of routes.
+    sources: BTreeSet<IpAddr>,
+    /// Where a route came or went, and what it meant for the others only the kernel knows.
+    slots: BTreeSet<RouteSlot>,
     /// Whether there were more than are remembered.
     is_crowded: bool,
 }
@@ -27,36 +30,37 @@ pub(super) struct Silence {
 struct Changes {
     down: Option<Trigger>,
     gone: Option<Trigger>,
-    /// It lost an address of IPv4; `Goes` where that was its last one for certain.
+    /// It lost an address of IPv4: `Goes` where that was its last one for certain, or `Unclear`.
     bare: Option<(Trigger, Fate)>,
 }
 
 impl Silence {
-    /// Remembers a change; an address went for certain as the last of its link, or perhaps.
-    pub(super) fn note(&mut self, trigger: Trigger, is_certain: bool) {
-        if self.len() >= SILENCED_MAX {
-            self.is_crowded = true;
+    /// Remembers a change.
+    pub(super) fn note(&mut self, trigger: Trigger) {
+        if self.is_full() {
             return;
         }
         match trigger {
             Trigger::LinkDown(index) => self.of_link(index).down = Some(trigger),
             Trigger::LinkGone(index) => self.of_link(index).gone = Some(trigger),
-            Trigger::AddressGone(key) => {
-                let most = if is_certain { Fate::Goes } else { Fate::Unclear };
-                let bare = &mut self.of_link(key.index).bare;
-                let before = bare.map_or(Fate::Stays, |(_, most)| most);
-                *bare = Some((trigger, before.max(most)));
-            }
+            Trigger::AddressGone(key) => drop(self.sources.insert(key.prefix.address)),
             Trigger::NexthopGone(id) => drop(self.nexthops.insert(id)),
         }
     }
 
-    /// Remembers that a route came in the place of another one.
-    pub(super) fn note_replacement(&mut self, slot: RouteSlot) {
-        if self.len() >= SILENCED_MAX {
-            self.is_crowded = true;
-        } else {
-            self.replaced.insert(slot);
+    /// Remembers that a link lost the last of its IPv4 addresses, for certain or perhaps.
+    pub(super) fn note_bare(&mut self, index: u32, trigger: Trigger, most: Fate) {
+        if !self.is_full() {
+            let bare = &mut self.of_link(index).bare;
+            let before = bare.map_or(Fate::Stays, |(_, most)| most);
+            *bare = Some((trigger, before.max(most)));
+        }
+    }
+
+    /// Remembers that a route came in the place of another one, or an IPv6 next hop went.
+    pub(super) fn note_slot(&mut self, slot: RouteSlot) {
+        if !self.is_full() {
+            self.slots.insert(slot);
         }
     }
 
@@ -69,15 +73,19 @@ impl Silence {
             true => Fate::Goes,
             false => Fate::Stays,
         };
-        let is_unclear = self.is_crowded || self.replaced.contains(&route.key.slot);
+        let has_source = |source: IpAddr| self.sources.contains(&source);
+        let is_unclear = self.is_crowded
+            || self.slots.contains(&route.key.slot)
+            || route.source.is_some_and(has_source);
         let otherwise = if is_unclear { Fate::Unclear } else { Fate::Stays };
         by_link.unwrap_or(Fate::Stays).max(by_nexthop).max(otherwise)
     }
 
-    /// The same for an address.
-    pub(super) fn fate_of_address(&self, key: AddressKey) -> Fate {
-        match self.of_links.get(&key.index) {
+    /// The same for an address, which may also have changed.
+    pub(super) fn fate_of_address(&self, address: &Address) -> Fate {
+        match self.of_links.get(&address.key.index) {
             Some(changes) if changes.gone.is_some() => Fate::Goes,
+            Some(changes) if changes.down.is_some() && may_turn_tentative(address) => Fate::Unclear,
             _ if self.is_crowded => Fate::Unclear,
             _ => Fate::Stays,
         }
@@ -87,8 +95,11 @@ impl Silence {
         self.of_links.entry(index).or_default()
     }
 
-    fn len(&self) -> usize {
-        self.of_links.len() + self.nexthops.len() + self.replaced.len()
+    /// Whether no more is remembered, which is remembered.
+    fn is_full(&mut self) -> bool {
+        let of_routes = self.nexthops.len() + self.sources.len() + self.slots.len();
+        self.is_crowded |= self.of_links.len() + of_routes >= SILENCED_MAX;
+        self.is_crowded
     }
 }
 

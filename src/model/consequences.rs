@@ -90,32 +90,35 @@ pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
     }
 }
 
-/// Whether `network` shows something of that link, some time after the link went down or away or
-/// lost its last IPv4 address, that the kernel may have changed or taken without a word.
+/// Whether `network` shows, some time after `trigger`, what the kernel may have taken or changed
+/// by it without a word.
 ///
-/// That is: an IPv6 route, where net.ipv6.route.skip_notify_on_dev_down is set; an IPv4 route
-/// of which no next hop is alive, or whose next hops are a group of objects; an IPv6 address that
-/// net.ipv6.conf.*.keep_addr_on_down kept, and which is tentative again.
-pub fn is_doubtful(network: &Network, index: u32) -> bool {
-    let is_down = network.link(index).is_none_or(|link| !link.is_up());
-    let is_kept = |own: &Address| {
-        !own.key.prefix.is_ipv4() && own.flags & (IFA_F_TENTATIVE | IFA_F_NODAD) == 0
-    };
-    let is_unlikely = |route: &Route| match route.is_ipv4() {
-        true if route.hops.is_empty() => false,
-        true => route.nexthop_id != 0 || route.hops.iter().all(|hop| is_dead(network, hop.dev)),
-        false => is_down && (route.nexthop_id != 0 || !has_live_sibling(network, route)),
-    };
-    network.routes_through(index).any(is_unlikely)
-        || (is_down && network.addresses_of(index).any(is_kept))
+/// That is: an IPv6 route of a link that went down, where
+/// net.ipv6.route.skip_notify_on_dev_down is set; an IPv4 route of several next hops, of which
+/// the last may have died, or which lost a member of its group; an IPv6 address that
+/// net.ipv6.conf.*.keep_addr_on_down kept, and which is tentative again; a route from an address
+/// that is gone, which goes too, announced on IPv4 since 6.7, or on IPv6 forgets its source.
+pub fn is_doubtful(network: &Network, trigger: Trigger) -> bool {
+    let has_hops = |route: &Route| !route.hops.is_empty();
+    match trigger {
+        Trigger::LinkDown(index) | Trigger::LinkGone(index) => {
+            let is_down = network.link(index).is_none_or(|link| !link.is_up());
+            let is_kept = |own: &Address| may_turn_tentative(own) && is_down;
+            network.routes_through(index).any(|route| has_hops(route) || !route.is_ipv4())
+                || network.addresses_of(index).any(is_kept)
+        }
+        Trigger::AddressGone(gone) => {
+            let may_be_dead = |route: &Route| has_hops(route) && is_dead(network, gone.index);
+            network.routes_from(gone.prefix.address).next().is_some()
+                || network.routes_through(gone.index).any(may_be_dead)
+        }
+        Trigger::NexthopGone(_) => false,
+    }
 }
 
-/// Whether a route leaves from the address of that key, which nobody has any more: the kernel
-/// takes it away, or forgets the source of one of IPv6, which it announces for IPv4 since 6.7.
-pub fn lacks_source(network: &Network, gone: AddressKey) -> bool {
-    let source = gone.prefix.address;
-    network.routes_from(source).next().is_some()
-        && !network.addresses().any(|own| own.key.prefix.address == source)
+/// Whether the address is one that its link, going down, makes tentative where it keeps it.
+pub fn may_turn_tentative(own: &Address) -> bool {
+    !own.key.prefix.is_ipv4() && own.flags & (IFA_F_TENTATIVE | IFA_F_NODAD) == 0
 }
 
 /// All of `network` that goes with `trigger`, announced or not.
@@ -164,13 +167,6 @@ fn is_last_hop(network: &Network, index: u32, route: &Route) -> bool {
 fn is_dead(network: &Network, dev: u32) -> bool {
     network.link(dev).is_none_or(|link| !link.is_up())
         || !network.addresses_of(dev).any(|own| own.key.prefix.is_ipv4())
-}
-
-/// Whether an IPv6 route is kept by another next hop of its slot.
-fn has_live_sibling(network: &Network, route: &Route) -> bool {
-    let is_up = |dev: u32| network.link(dev).is_some_and(|link| link.is_up());
-    let mut others = network.routes_in(route.key.slot).filter(|other| other.key.via.is_some());
-    route.key.via.is_some() && others.any(|other| is_up(other.key.dev))
 }
 
 #[cfg(test)]
@@ -259,15 +255,12 @@ mod tests {
         let has = |taken: Vec<Taken>| destinations(&taken).contains(&"40.0.0.0/24".to_owned());
         assert!(has(taken_in_silence(&network, Trigger::LinkGone(1))));
         assert!(!has(taken_along(&network, Trigger::LinkDown(1))));
-        assert!(!is_doubtful(&network, 1));
         let lower = *network.link(2).unwrap();
         network.put_link(Link { flags: 0, ..lower });
         assert!(has(taken_along(&network, Trigger::LinkDown(1))));
         // The mirror does not know it for certain.
         assert!(!has(taken_in_silence(&network, Trigger::LinkDown(1))));
-        let link = *network.link(1).unwrap();
-        network.put_link(Link { flags: 0, ..link });
-        assert!(is_doubtful(&network, 1));
+        assert!(is_doubtful(&network, Trigger::LinkDown(1)));
     }
 
     #[test]
@@ -281,31 +274,29 @@ mod tests {
     }
 
     #[test]
-    fn what_ipv6_leaves_on_a_link_that_is_down_is_doubtful() {
+    fn what_ipv6_leaves_on_a_link_that_went_down_is_doubtful() {
         let mut network = Network::default();
         let link = Link::new(1, LinkName::truncated(b"v0"));
         network.put_link(link);
-        assert!(!is_doubtful(&network, 1));
+        let down = Trigger::LinkDown(1);
+        assert!(!is_doubtful(&network, down));
         let kept = address(1, "2001:db8::1", 64);
         network.put_address(kept);
-        assert!(is_doubtful(&network, 1), "not tentative, and on a link that is down");
+        assert!(is_doubtful(&network, down), "not tentative, and on a link that is down");
         network.put_address(Address { flags: kept.flags | IFA_F_TENTATIVE, ..kept });
-        assert!(!is_doubtful(&network, 1));
-        network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
-        assert!(is_doubtful(&network, 1), "a route through a link that is down");
+        assert!(!is_doubtful(&network, down));
         network.put_link(Link { flags: IFF_UP, ..link });
-        assert!(!is_doubtful(&network, 1));
+        network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
+        assert!(is_doubtful(&network, down), "the link may be up again, and without the route");
     }
 
     #[test]
-    fn a_route_from_an_address_that_nobody_has_is_doubtful() {
+    fn a_route_from_an_address_that_is_gone_is_doubtful() {
         let mut network = network();
         let gone = address(1, "2001:db8::1", 64).key;
-        assert!(!lacks_source(&network, gone));
+        assert!(!is_doubtful(&network, Trigger::AddressGone(gone)));
         let from = route(TABLE_MAIN, "2001:db8:9::", 64, 1, RTN_UNICAST);
         network.put_route(Route { source: Some(gone.prefix.address), ..from });
-        assert!(!lacks_source(&network, gone), "it is still there");
-        network.remove_address(gone);
-        assert!(lacks_source(&network, gone));
+        assert!(is_doubtful(&network, Trigger::AddressGone(gone)));
     }
 }

@@ -11,7 +11,8 @@ use bytes::BytesMut;
 
 use super::Sequence;
 use crate::limits::{
-    DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_MAX,
+    DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_DISTURBED_MAX,
+    ROUTE_LOOKS_MAX,
 };
 use crate::model::network::Table;
 use crate::wire::encode;
@@ -132,7 +133,8 @@ impl Dumps {
     }
 
     /// The dump's end, with the kernel's verdict. `lacking` is whether it showed less than was
-    /// known, `disturbed` whether notifications of the same table came meanwhile.
+    /// known, or more than an earlier look at the same table; `disturbed` whether something in
+    /// the table changed meanwhile.
     pub(crate) fn handle_end(
         &mut self,
         now: Instant,
@@ -159,8 +161,12 @@ impl Dumps {
             return DumpStep::Again;
         }
         self.looks += 1;
-        let is_doubtful = lacking || disturbed;
-        if table == Table::Routes && is_doubtful && self.looks < ROUTE_LOOKS_MAX {
+        let looks_max = match (lacking, disturbed) {
+            (true, true) => ROUTE_LOOKS_DISTURBED_MAX,
+            (false, false) => 1,
+            _ => ROUTE_LOOKS_MAX,
+        };
+        if table == Table::Routes && self.looks < looks_max {
             self.state = State::Wanted { table, at: now, goes_on: true };
             return DumpStep::Again;
         }

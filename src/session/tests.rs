@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::{DumpStep, Dumps, Requests, Sequence};
 use crate::limits::{
     BATCH_DEADLINE, DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY,
-    ROUTE_LOOKS_MAX,
+    ROUTE_LOOKS_DISTURBED_MAX, ROUTE_LOOKS_MAX,
 };
 use crate::model::change::Change;
 use crate::model::network::Table;
@@ -79,6 +79,21 @@ fn what_stays_unanswered_is_unknown_but_an_error_is_an_error() {
     assert_eq!(requests.poll_timeout(), None);
 }
 
+#[test]
+fn a_lost_answer_may_have_been_an_error_so_what_has_none_is_unknown() {
+    let mut requests = Requests::default();
+    let now = Instant::now();
+    assert!(batch(&mut requests, &[b"a", b"b", b"c"], &[b"a", b"b", b"c"], now));
+    assert!(requests.handle_ack(&ack(2, libc::EPERM)).is_none());
+    requests.handle_replies_lost();
+    let outcomes = requests.handle_ack(&ack(3, 0)).expect("the last");
+    assert_eq!(errnos(outcomes), [None, Some(libc::EPERM), Some(0)]);
+    // The next batch has lost nothing.
+    assert!(batch(&mut requests, &[b"a", b"b"], &[b"a", b"b"], now));
+    let outcomes = requests.handle_ack(&ack(2, 0)).expect("the last");
+    assert_eq!(errnos(outcomes), [Some(0), Some(0)]);
+}
+
 /// Dumps on their own, with the time.
 struct Desk {
     dumps: Dumps,
@@ -130,6 +145,32 @@ fn a_route_that_is_lacking_is_looked_for_again_before_it_is_gone() {
         assert_eq!(desk.asks(), Some((Table::Routes, true)), "what was seen stays seen");
     }
     assert_eq!(desk.ends(0, true), DumpStep::Finished);
+}
+
+#[test]
+fn a_disturbed_dump_of_routes_is_looked_at_again_and_more_often_where_it_lacks_something() {
+    for (lacking, looks) in [(false, ROUTE_LOOKS_MAX), (true, ROUTE_LOOKS_DISTURBED_MAX)] {
+        let mut desk = Desk::new();
+        desk.reach_routes();
+        for _ in 1..looks {
+            assert_eq!(desk.dumps.handle_end(desk.now, 0, lacking, true), DumpStep::Again);
+            assert_eq!(desk.asks(), Some((Table::Routes, true)));
+        }
+        assert_eq!(desk.dumps.handle_end(desk.now, 0, lacking, true), DumpStep::Finished);
+    }
+}
+
+#[test]
+fn a_dump_that_lost_a_part_is_never_taken() {
+    let mut desk = Desk::new();
+    for _ in 0..DUMP_ERRORS_MAX {
+        assert!(desk.asks().is_some());
+        desk.dumps.handle_replies_lost();
+        assert_eq!(desk.ends(0, false), DumpStep::Again);
+        desk.now += DUMP_RETRY_DELAY;
+    }
+    assert!(desk.asks().is_some());
+    assert_eq!(desk.ends(0, false), DumpStep::Next, "this one is whole");
 }
 
 #[test]
