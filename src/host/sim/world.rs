@@ -1,0 +1,294 @@
+//! A host, its kernel, and the time that both know: one history, by one seed.
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use super::super::{Host, Source};
+use super::check::{differences, fold, link_of};
+use super::foreign;
+use super::kernel::{Kernel, Put, Read, SimRoute, forged_deletion, overrun, stray_ack};
+use crate::desired::Desired;
+use crate::model::network::Network;
+use crate::model::object::{Event, What};
+use crate::plan::Plan;
+use crate::plan::tests::model;
+use crate::plan::tests::random::{self, Random};
+use crate::reconcile::Mode;
+
+/// The random turns of one history.
+const STEPS: usize = 120;
+/// How long a kept state is given to be reached: longer than the longest delays of a fight.
+const PATIENCE: Duration = Duration::from_secs(200);
+/// How many turns the end of a history may take to come to rest.
+const TURNS_TO_REST_MAX: usize = 20_000;
+/// Nothing overruns.
+const UNLIMITED: usize = 1_000_000;
+/// A link of others, with addresses and routes, that nobody ever touches.
+const STABLE: &str = "stable0";
+
+const DOCUMENT: &str = include_str!("document.toml");
+
+pub(super) struct World {
+    pub(super) host: Host,
+    pub(super) kernel: Kernel,
+    pub(super) random: Random,
+    pub(super) desired: Desired,
+    pub(super) now: Instant,
+    /// The fold of all events.
+    replayed: Network,
+    is_faulty: bool,
+    /// Whether there is a declared state; what was moved away is not put back.
+    keeps: bool,
+    stable: u32,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, is_faulty: bool) -> Self {
+        let mut random = Random::new(seed);
+        let now = Instant::now();
+        let host = Host::new(now, true, 1 << 20);
+        let desired = match random.one_in(4) {
+            true => Desired::from_toml("sim.toml", DOCUMENT).expect("a valid document"),
+            false => random::desired(&mut random),
+        };
+        let events_max = if is_faulty { 2 + random.below(14) } else { UNLIMITED };
+        let replies_max =
+            if is_faulty && random.one_in(3) { 1 + random.below(3) } else { UNLIMITED };
+        let mut kernel = Kernel::new(events_max, replies_max);
+        kernel.part_len = 1 + random.below(4);
+        kernel.sysctls.promotes = random.one_in(2);
+        kernel.sysctls.keeps_addresses = random.one_in(4);
+        kernel.sysctls.skips_notify = random.one_in(4);
+        let stable = make_stable(&mut kernel);
+        for device in random::DEVICES {
+            if !random.one_in(4) {
+                kernel.plug_in(device);
+            }
+        }
+        let (replayed, keeps) = (Network::default(), false);
+        Self { host, kernel, random, desired, now, replayed, is_faulty, keeps, stable }
+    }
+
+    pub(super) fn keep(&mut self, mode: Mode) {
+        self.keeps = true;
+        self.host.set_desired(self.now, mode, self.desired.clone());
+    }
+
+    /// One turn as the engine makes it: timers, one transmission, then some of what is queued,
+    /// in the order of each socket and in none of the two.
+    pub(super) fn turn(&mut self, events: usize, replies: usize) {
+        if self.host.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.host.handle_timeout(self.now);
+        }
+        let was_draining = self.host.is_draining();
+        let mut buffer = BytesMut::new();
+        if self.host.poll_transmit(self.now, &mut buffer) {
+            match self.strikes(200) {
+                true => self.host.handle_send_failed(self.now, libc::ENOBUFS),
+                false => self.kernel.request(&buffer),
+            }
+        }
+        let (mut events, mut replies) = (events, replies);
+        if was_draining {
+            events = usize::MAX;
+        }
+        let mut events_read = 0;
+        while events > 0 || replies > 0 {
+            if replies == 0 || (events > 0 && self.random.one_in(2)) {
+                let has_read = self.read_event();
+                events_read += usize::from(has_read);
+                events = if has_read { events - 1 } else { 0 };
+            } else {
+                replies = if self.read_reply() { replies - 1 } else { 0 };
+            }
+        }
+        // Now and then the next turn comes so soon that nothing has happened since.
+        if was_draining && (events_read == 0 || self.random.one_in(2)) {
+            self.host.handle_drained(self.now);
+        }
+        self.listen();
+    }
+
+    fn read_event(&mut self) -> bool {
+        let (now, is_cut) = (self.now, self.strikes(150));
+        match self.kernel.events.read() {
+            None => return false,
+            Some(Read::Overrun(dropped)) => self.host.handle_lost(dropped),
+            Some(Read::Datagram(event)) if is_cut => {
+                let event = event.get(..8).unwrap_or_default();
+                self.host.handle_datagram(now, Source::Events, 0, true, event);
+            }
+            // In the place of what did not fit.
+            Some(Read::Datagram(_)) if self.strikes(200) => {
+                self.host.handle_datagram(now, Source::Events, 0, false, &overrun());
+            }
+            Some(Read::Datagram(event)) => {
+                self.noise(Source::Events);
+                self.host.handle_datagram(now, Source::Events, 0, false, &event);
+            }
+        }
+        true
+    }
+
+    fn read_reply(&mut self) -> bool {
+        let (now, is_cut) = (self.now, self.strikes(80));
+        match self.kernel.read_reply() {
+            None => return false,
+            Some(Read::Overrun(_)) => self.host.handle_replies_lost(),
+            Some(Read::Datagram(reply)) if is_cut => {
+                let reply = reply.get(..8).unwrap_or_default();
+                self.host.handle_datagram(now, Source::Replies, 0, true, reply);
+            }
+            Some(Read::Datagram(_)) if self.strikes(80) => self.host.handle_replies_lost(),
+            Some(Read::Datagram(reply)) => {
+                self.noise(Source::Replies);
+                self.host.handle_datagram(now, Source::Replies, 0, false, &reply);
+            }
+        }
+        true
+    }
+
+    /// What a sound host takes no notice of: datagrams of others, and nonsense.
+    fn noise(&mut self, source: Source) {
+        let (mut sender, mut truncated) = (0, false);
+        let bytes = match self.random.below(200) {
+            0 => {
+                sender = 4711;
+                forged_deletion()
+            }
+            1 => {
+                (sender, truncated) = (4711, true);
+                vec![0; 8]
+            }
+            2 => vec![0xff; 1 + self.random.below(40)],
+            3 => stray_ack(libc::EPERM),
+            // A link message without a body, and of a type that nobody knows.
+            4 => [20_u32.to_ne_bytes(), 16_u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4]].concat(),
+            5 => [20_u32.to_ne_bytes(), 999_u32.to_ne_bytes(), [0; 4], [0; 4], [1; 4]].concat(),
+            _ => return,
+        };
+        if self.is_faulty {
+            self.host.handle_datagram(self.now, source, sender, truncated, &bytes);
+        }
+    }
+
+    /// Hears what the host tells, and holds it to its word.
+    fn listen(&mut self) {
+        while self.host.poll_report().is_some() {}
+        let mut told = Vec::new();
+        self.host.poll_events(&mut told);
+        for event in told {
+            self.check_event(&event);
+            fold(&mut self.replayed, &event);
+        }
+    }
+
+    /// What existed throughout is never told deleted, nor changed.
+    fn check_event(&self, event: &Event) {
+        if let What::Deleted(object) | What::Changed { before: object, .. } = &event.what {
+            let link = link_of(object);
+            assert!(link != 1 && link != self.stable, "nobody touched it: {event:?}");
+        }
+    }
+
+    fn strikes(&mut self, odds: usize) -> bool {
+        self.is_faulty && self.random.one_in(odds)
+    }
+
+    /// Applies what is declared, once.
+    pub(super) fn apply(&mut self) {
+        self.keep(Mode::Once);
+        let mut turns = 0;
+        while !self.host.is_done(self.now) {
+            let (events, replies) = (self.random.below(4), self.random.below(3));
+            self.turn(events, replies);
+            self.now += Duration::from_millis(1);
+            turns += 1;
+            assert!(turns < TURNS_TO_REST_MAX, "the apply does not end");
+        }
+    }
+
+    /// A history of random turns, foreign changes and faults.
+    pub(super) fn live(&mut self) {
+        for _ in 0..STEPS {
+            match self.random.below(120) {
+                0 => self.kernel.faults.busy = true,
+                1 => self.kernel.faults.lose_ack = true,
+                2 => self.kernel.events.fail(),
+                _ => {}
+            }
+            // Now and then a storm, which no queue of this size holds.
+            let storm = if self.random.one_in(20) { 8 } else { self.random.below(2) };
+            for _ in 0..storm {
+                foreign::change(&mut self.kernel, &mut self.random, self.stable, self.keeps);
+            }
+            if self.random.one_in(4) {
+                self.now += Duration::from_millis(self.random.below(500) as u64);
+            }
+            let (events, replies) = (self.random.below(6), self.random.below(3));
+            self.turn(events, replies);
+        }
+    }
+
+    /// No more faults and no more strangers: turns until nothing is queued and nothing to do,
+    /// or until only what the kernel keeps refusing is tried again and again.
+    pub(super) fn come_to_rest(&mut self) {
+        self.kernel.faults = Default::default();
+        (self.kernel.events.len_max, self.kernel.replies.len_max) = (UNLIMITED, UNLIMITED);
+        self.is_faulty = false;
+        let patience = self.now + PATIENCE;
+        for _ in 0..TURNS_TO_REST_MAX {
+            let (events, replies) = (self.random.below(4), self.random.below(4));
+            self.turn(events, replies);
+            let is_at_rest = self.host.is_settled()
+                || (self.now > patience && self.host.is_synced() && !self.host.is_busy());
+            if self.kernel.is_idle() && is_at_rest {
+                return;
+            }
+            // Time is short while something is on its way, and jumps to the next timer else.
+            match self.host.poll_timeout().filter(|_| self.kernel.is_idle()) {
+                Some(at) => self.now = self.now.max(at),
+                None => self.now += Duration::from_micros(50),
+            }
+        }
+        panic!("it does not come to rest: {:?}", self.host.counters());
+    }
+
+    /// What the declared state still lacks is what the kernel refuses.
+    pub(super) fn check_kept(&self) -> Plan {
+        let network = self.host.network();
+        let plan = Plan::new(&self.desired, network);
+        for step in &plan.steps {
+            let could_be_made = model::apply(&mut network.clone(), &step.change).is_ok();
+            assert!(!could_be_made, "it is left undone: {step}");
+        }
+        plan
+    }
+
+    /// The mirror is what the kernel has, and the events add up to it.
+    pub(super) fn check_mirror(&self) {
+        let differences = differences(&self.kernel, self.host.network());
+        assert!(differences.is_empty(), "the mirror is not true: {differences:#?}");
+        assert!(self.replayed == *self.host.network(), "the events do not add up to the mirror");
+    }
+}
+
+/// A link that is up, with addresses and many routes.
+fn make_stable(kernel: &mut Kernel) -> u32 {
+    let stable = kernel.plug_in(STABLE);
+    kernel.update(stable, |link| link.up = true);
+    kernel.set_address((stable, [10, 250, 0, 1].into(), 24), true);
+    kernel.set_address((stable, [10, 250, 0, 2].into(), 24), true);
+    kernel.set_address((stable, [0x2001, 0xdb8, 250, 0, 0, 0, 0, 1].into(), 64), true);
+    for number in 0..4 {
+        let via = Some([10, 250, 0, 9].into());
+        let slot = (254, [10, 251, number, 0].into(), 24, u32::from(number));
+        kernel.set_route(slot, SimRoute::through(via, stable), Put::Append);
+        let to = [0x2001, 0xdb8, 251, u16::from(number), 0, 0, 0, 0].into();
+        kernel.set_route((254, to, 64, 1024), SimRoute::through(None, stable), Put::Append);
+    }
+    kernel.foreign.insert(stable);
+    kernel.events.forget();
+    stable
+}
