@@ -31,7 +31,7 @@ impl Doubt {
         if !is_doubtful(network, trigger) {
             return;
         }
-        if self.is_full() {
+        if self.is_full(network) {
             self.is_raised = true;
         } else {
             self.triggers.insert(trigger);
@@ -39,8 +39,8 @@ impl Doubt {
     }
 
     /// An IPv6 next hop of that slot went.
-    pub(super) fn note_slot(&mut self, slot: RouteSlot) {
-        if self.is_full() {
+    pub(super) fn note_slot(&mut self, slot: RouteSlot, network: &Network) {
+        if self.is_full(network) {
             self.is_raised = true;
         } else {
             self.slots.insert(slot);
@@ -53,15 +53,28 @@ impl Doubt {
 
     /// Whether `network` still shows what is in doubt; there is none any more then.
     pub(super) fn settle(&mut self, network: &Network) -> bool {
-        let Self { is_raised, triggers, slots } = std::mem::take(self);
-        let has_gateways =
-            |slot| network.routes_in(slot).any(|route| !route.is_ipv4() && route.key.via.is_some());
-        is_raised
-            || triggers.into_iter().any(|trigger| is_doubtful(network, trigger))
-            || slots.into_iter().any(has_gateways)
+        self.forget_settled(network);
+        let is_left = self.is_some();
+        *self = Self::default();
+        is_left
     }
 
-    fn is_full(&self) -> bool {
-        self.triggers.len() + self.slots.len() >= DOUBTS_MAX
+    /// Whether there is no room for more, of what the news since have not settled.
+    fn is_full(&mut self, network: &Network) -> bool {
+        let is_full = |doubt: &Self| doubt.triggers.len() + doubt.slots.len() >= DOUBTS_MAX;
+        if self.is_raised || !is_full(self) {
+            return self.is_raised;
+        }
+        // In a storm of deletions most are settled by the time: no reason for a reading.
+        self.forget_settled(network);
+        is_full(self)
+    }
+
+    fn forget_settled(&mut self, network: &Network) {
+        let has_gateways = |slot: &RouteSlot| {
+            network.routes_in(*slot).any(|route| !route.is_ipv4() && route.key.via.is_some())
+        };
+        self.triggers.retain(|trigger| is_doubtful(network, *trigger));
+        self.slots.retain(has_gateways);
     }
 }

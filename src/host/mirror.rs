@@ -129,7 +129,7 @@ impl Mirror {
             }
             let mut others = self.network.routes_in(route.key.slot);
             if route.key.via.is_some() && others.any(|other| !other.is_ipv4()) {
-                self.doubt.note_slot(route.key.slot);
+                self.doubt.note_slot(route.key.slot, &self.network);
             }
             if let (Some(reading), true) = (&mut self.reading, route.key.via.is_some()) {
                 reading.silence.note_slot(route.key.slot);

@@ -322,9 +322,8 @@ impl Host {
             self.answer(now, outcomes);
         }
         // One that is at its end is not late.
-        if !self.judging
-            && let Some(step) = self.dumps.expire(now)
-        {
+        let late = if self.judging { None } else { self.dumps.expire(now) };
+        if let Some(step) = late {
             self.after_dump(now, step);
         }
         // What is being read may settle it.

@@ -108,9 +108,10 @@ pub fn is_doubtful(network: &Network, trigger: Trigger) -> bool {
                 || network.addresses_of(index).any(is_kept)
         }
         Trigger::AddressGone(gone) => {
-            let may_be_dead = |route: &Route| has_hops(route) && is_dead(network, gone.index);
             network.routes_from(gone.prefix.address).next().is_some()
-                || network.routes_through(gone.index).any(may_be_dead)
+                // Looked at first: most links keep an address, and have many routes.
+                || is_dead(network, gone.index)
+                    && network.routes_through(gone.index).any(has_hops)
         }
         Trigger::NexthopGone(_) => false,
     }
