@@ -80,10 +80,23 @@ impl Mirror {
         self.touch(Key::Link(link.index));
         let before = self.network.link(link.index).copied();
         self.store_link(link, Cause::Notification, sender, tell);
+        self.tie_peer(link, tell);
         // Where the links are not known, it may just have gone down.
         let was_up = before.is_some_and(|before| before.is_up()) || !self.is_whole;
         if was_up && !link.is_up() {
             self.take_along(Trigger::LinkDown(link.index), tell);
+        }
+    }
+
+    /// The end of a pair that is made first is announced before it is tied to the other one, and
+    /// not again (`veth_newlink` in drivers/net/veth.c).
+    fn tie_peer(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
+        let is_paired = |link: &Link| link.settings.is_some_and(|it| it.kind.has_peer());
+        let peer = self.network.link(link.lower).copied();
+        let peer = peer.filter(|_| link.lower_netns.is_none() && is_paired(&link));
+        let untied = |peer: &Link| is_paired(peer) && peer.lower == 0 && peer.lower_netns.is_none();
+        if let Some(peer) = peer.filter(untied) {
+            self.store_link(Link { lower: link.index, ..peer }, Cause::Derived, 0, tell);
         }
     }
 

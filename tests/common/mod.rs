@@ -1,6 +1,11 @@
 //! What the tests against the real kernel share: a namespace of their own, and `ip` as oracle.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod churn;
+pub(crate) mod netlink;
+pub(crate) mod state;
+pub(crate) mod watched;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
