@@ -60,10 +60,7 @@ pub(crate) fn prepare() {
         ip_sysctl(&format!("net/ipv6/conf/{scope}/accept_ra"), "0");
     }
     for (at, index) in PAIRS.iter().enumerate() {
-        ip(&format!(
-            "link add v{at} index {index} type veth peer name p{at} index {}",
-            index + 1
-        ));
+        ip(&format!("link add v{at} index {index} type veth peer name p{at} index {}", index + 1));
         ip_batch(&format!("link set v{at} up\nlink set p{at} up\n"));
     }
 }
@@ -135,9 +132,9 @@ fn change(random: &mut Random, out: &mut Requests) {
     match random.below(1000) {
         0..450 => route_v4(random, out),
         450..750 => route_v6(random, out),
-        750..970 => address(random, out),
-        970..982 => up_or_down(random, out),
-        982..997 => setting(random, out),
+        750..986 => address(random, out),
+        986..992 => up_or_down(random, out),
+        992..998 => setting(random, out),
         _ => come_or_go(random, out),
     }
 }

@@ -323,14 +323,14 @@ fn ip_route(route: &Value, is_ipv4: bool) -> Vec<RouteLine> {
         return vec![line];
     };
     if is_ipv4 {
-        let weighed = |it: &Value| {
-            format!("{} weight {}", hop(&via(it), text(&it["dev"])), it["weight"])
-        };
+        let weighed =
+            |it: &Value| format!("{} weight {}", hop(&via(it), text(&it["dev"])), it["weight"]);
         let hops = hops.iter().map(weighed).collect();
         // The flags of several next hops are theirs, and the library keeps none of them.
         return vec![RouteLine { hops, ..line }];
     }
-    let single = |it: &Value| RouteLine { hops: vec![hop(&via(it), text(&it["dev"]))], ..line.clone() };
+    let single =
+        |it: &Value| RouteLine { hops: vec![hop(&via(it), text(&it["dev"]))], ..line.clone() };
     hops.iter().map(single).collect()
 }
 
