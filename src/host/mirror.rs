@@ -88,15 +88,16 @@ impl Mirror {
         }
     }
 
-    /// The end of a pair that is made first is announced before it is tied to the other one, and
-    /// not again (`veth_newlink` in drivers/net/veth.c).
+    /// What one end of a pair says of the other holds for both. The end that is made first is
+    /// announced before it is tied to the other, and neither that nor a return of the other one
+    /// from another namespace is told of it (`veth_newlink` in drivers/net/veth.c).
     fn tie_peer(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
-        let is_paired = |link: &Link| link.settings.is_some_and(|it| it.kind.has_peer());
-        let peer = self.network.link(link.lower).copied();
-        let peer = peer.filter(|_| link.lower_netns.is_none() && is_paired(&link));
-        let untied = |peer: &Link| is_paired(peer) && peer.lower == 0 && peer.lower_netns.is_none();
-        if let Some(peer) = peer.filter(untied) {
-            self.store_link(Link { lower: link.index, ..peer }, Cause::Derived, 0, tell);
+        if link.lower_netns.is_some() || link.tied_to(link.lower) != Some(link) {
+            return;
+        }
+        let peer = self.network.link(link.lower).filter(|peer| peer.kind == link.kind);
+        if let Some(tied) = peer.and_then(|peer| peer.tied_to(link.index)) {
+            self.store_link(tied, Cause::Derived, 0, tell);
         }
     }
 

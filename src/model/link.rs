@@ -1,6 +1,6 @@
 //! A link as the kernel shows it in RTM_NEWLINK.
 
-use super::kind::Settings;
+use super::kind::{Settings, Value, ValueType};
 use super::text::{KindName, LinkName, Mac};
 
 /// IFF_UP: administratively up (`linux/if.h`).
@@ -99,6 +99,16 @@ impl Link {
     /// Whether it is a loopback device.
     pub fn is_loopback(&self) -> bool {
         self.flags & IFF_LOOPBACK != 0
+    }
+
+    /// The same, tied to the link of that index in its own namespace; `None` where it is not one
+    /// of a pair.
+    pub fn tied_to(mut self, peer: u32) -> Option<Self> {
+        let settings = self.settings.as_mut()?;
+        let position = settings.kind.keys.iter().position(|key| key.value == ValueType::Peer)?;
+        settings.set(position, Some(Value::Index(peer)));
+        (self.lower, self.lower_netns) = (peer, None);
+        Some(self)
     }
 
     /// Calls `name` with the JSON key of each field that differs from `before`.

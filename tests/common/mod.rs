@@ -4,6 +4,7 @@
 pub(crate) mod churn;
 pub(crate) mod netlink;
 pub(crate) mod state;
+pub(crate) mod truth;
 pub(crate) mod watched;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,80 @@
+//! A watcher whose mirror and events are held against `ip`.
+
+use std::time::{Duration, Instant};
+
+use ringlink::model::object::Event;
+use ringlink::{Batch, Wake, Watcher, WatcherBuilder};
+
+use super::state::{EventFold, at_rest, from_ip, from_network};
+
+/// How long the mirror may take to become true once the namespace is at rest.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many events are kept for the test to look at.
+const EVENTS_MAX: usize = 10_000;
+
+/// A watcher, and what its events add up to.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    pub(crate) watcher: Watcher,
+    pub(crate) fold: EventFold,
+    /// What came since the test last emptied it.
+    pub(crate) events: Vec<Event>,
+}
+
+impl Mirror {
+    /// In the network namespace of this thread; what is there has been read.
+    pub(crate) fn open(builder: WatcherBuilder) -> Self {
+        let watcher = builder.open().expect("a ring");
+        let mut mirror = Self { watcher, fold: EventFold::default(), events: Vec::new() };
+        mirror.settle();
+        mirror
+    }
+
+    /// Waits once, for so long at most.
+    pub(crate) fn turn(&mut self, timeout: Duration) -> Wake {
+        let mut batch = Batch::default();
+        let deadline = Instant::now() + timeout;
+        let wake = self.watcher.next_before(&mut batch, Some(deadline)).expect("it goes on");
+        self.take(&batch);
+        wake
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        for event in batch {
+            self.fold.take(event);
+            if self.events.len() < EVENTS_MAX {
+                self.events.push(event.clone());
+            }
+        }
+    }
+
+    /// Reads until nothing more comes.
+    fn settle(&mut self) {
+        loop {
+            let wake = self.turn(Duration::from_millis(100));
+            let mut batch = Batch::default();
+            if wake == Wake::Deadline && self.watcher.sync(&mut batch).expect("it goes on") {
+                return self.take(&batch);
+            }
+        }
+    }
+
+    /// Waits until the mirror and its events agree with `ip`, which must be soon after the rest.
+    pub(crate) fn becomes_true(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let before = at_rest(PATIENCE);
+            self.settle();
+            let told = from_network(self.watcher.observed());
+            let is_sum = &self.fold.network == self.watcher.observed();
+            assert!(is_sum, "the events do not add up to the mirror");
+            if from_ip() == before {
+                if told == before {
+                    return;
+                }
+                let difference = told.difference(&before, "in the mirror", "in ip");
+                assert!(Instant::now() < deadline, "the mirror is not true:\n{difference}");
+            }
+        }
+    }
+}
