@@ -168,17 +168,26 @@ impl Requests {
         let len = self.bytes.len().next_multiple_of(4);
         self.bytes.resize(len, 0);
     }
-
-    /// The bytes so far, to be sent as they are.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+impl Requests {
+    /// The messages so far as notifications look: no request, and by nobody.
+    pub(crate) fn into_notifications(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        let mut at = 0;
+        while at < bytes.len() {
+            let len = bytes[at..at + 4].try_into().map(u32::from_ne_bytes).expect("four bytes");
+            bytes[at + 6..at + 12].fill(0);
+            at += usize::try_from(len).expect("a short message").next_multiple_of(4);
+        }
+        bytes
     }
 }
 
@@ -202,5 +211,12 @@ impl Asker {
             sent.expect("the kernel takes a datagram");
             requests.bytes.clear();
         }
+    }
+
+    /// Sends to a port, or to a group where the port is 0.
+    pub(crate) fn send_to(&self, bytes: &[u8], port: u32, group: u32) {
+        let groups = if port == 0 { 1 << (group - 1) } else { 0 };
+        let sent = self.0.send_to(bytes, &SocketAddr::new(port, groups), 0);
+        sent.expect("root may send to anyone");
     }
 }
