@@ -42,6 +42,11 @@ pub(crate) fn in_namespace(name: &str, test: impl FnOnce()) {
     }
 }
 
+/// Whether this is the inside of a user namespace, where receive buffers are capped.
+pub(crate) fn is_nested() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// Runs `ip` with these words and returns what it printed; panics where it fails.
 pub(crate) fn ip(words: &str) -> String {
     let output = Command::new("ip").args(words.split_whitespace()).output();

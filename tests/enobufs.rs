@@ -1,0 +1,110 @@
+//! The two meanings of ENOBUFS, as the library's user sees them: used-up buffers lose nothing and
+//! cause nothing, an overrun is told as a resync. Both at once are made in `ring/tests/overrun.rs`.
+
+mod common;
+
+use common::in_namespace;
+use common::netlink::{Asker, CREATE, EXCL, RTM_NEWROUTE, Requests, RouteSpec};
+use common::truth::Mirror;
+use ringlink::Watcher;
+use ringlink::model::object::{Cause, Event, Object, What};
+
+/// Several times what the provided buffers hold (512), and a fraction of the socket's own (8 MiB).
+const ROUTES: u32 = 3_000;
+/// Holds more than the provided buffers, and less than [`ROUTES`].
+const SMALL_BYTES: usize = 1 << 20;
+
+fn route(number: u32) -> RouteSpec {
+    let to = u32::to_be_bytes(0x0a00_0000 + (number << 8)).into();
+    RouteSpec { to, len: 24, via: None, dev: 1, metric: 0, table: 254, protocol: 3 }
+}
+
+/// Adds the routes, in order, while nobody reads.
+fn add_routes() {
+    let asker = Asker::open();
+    let mut requests = Requests::default();
+    for number in 0..ROUTES {
+        requests.route(RTM_NEWROUTE, CREATE | EXCL, &route(number));
+        if number % 100 == 99 {
+            asker.send(&mut requests);
+        }
+    }
+    asker.send(&mut requests);
+}
+
+/// The numbers of the routes that were told of, in that order.
+fn told(events: &[Event], cause: Cause) -> Vec<u32> {
+    let numbers = events.iter().filter_map(|event| match &event.what {
+        What::New(Object::Route(new)) if event.cause == cause => match new.key.slot.to.address {
+            std::net::IpAddr::V4(to) => Some((to.to_bits() - 0x0a00_0000) >> 8),
+            std::net::IpAddr::V6(_) => None,
+        },
+        _ => None,
+    });
+    numbers.collect()
+}
+
+#[test]
+fn used_up_buffers_lose_nothing_and_cause_nothing() {
+    in_namespace("used_up_buffers_lose_nothing_and_cause_nothing", || {
+        if common::is_nested() {
+            eprintln!("skipped: a receive buffer of 8 MiB needs privilege");
+            return;
+        }
+        let mut mirror = Mirror::open(Watcher::builder());
+        mirror.becomes_true();
+        let dumps = mirror.watcher.counters().dumps;
+        mirror.events.clear();
+        add_routes();
+        mirror.becomes_true();
+        assert_eq!(told(&mirror.events, Cause::Notification), Vec::from_iter(0..ROUTES));
+        assert_eq!(mirror.fold.resyncs, 0);
+        assert_eq!(mirror.watcher.counters().dumps, dumps);
+        let ring = mirror.watcher.ring_counters();
+        assert!(ring.buffers_exhausted > 0, "{ring:?}");
+        assert_eq!(ring.overruns, 0, "{ring:?}");
+    });
+}
+
+#[test]
+fn an_overrun_is_told_and_then_exactly_what_differs() {
+    in_namespace("an_overrun_is_told_and_then_exactly_what_differs", || {
+        let mut mirror = Mirror::open(Watcher::builder().receive_buffer_bytes(2048));
+        mirror.becomes_true();
+        mirror.events.clear();
+        add_routes();
+        mirror.becomes_true();
+        let first = told(&mirror.events, Cause::Notification);
+        let rest = told(&mirror.events, Cause::Dump);
+        assert_eq!(first, Vec::from_iter(0..first.len() as u32), "in order until the loss");
+        assert_eq!(first.len() + rest.len(), ROUTES as usize);
+        assert_eq!(mirror.fold.resyncs, 1);
+        assert_eq!(mirror.fold.dropped, rest.len() as u64);
+        let resync = |event: &Event| matches!(event.what, What::Resync { .. });
+        let at = mirror.events.iter().position(resync).expect("it was counted");
+        let of_dumps = mirror.events[..at].iter().filter(|event| event.cause == Cause::Dump);
+        assert_eq!(of_dumps.count(), 0, "what differs comes after the resync");
+        let ring = mirror.watcher.ring_counters();
+        assert_eq!((ring.buffers_exhausted, ring.overruns), (0, 1), "{ring:?}");
+    });
+}
+
+#[test]
+fn an_overrun_with_more_queued_than_there_are_buffers() {
+    in_namespace("an_overrun_with_more_queued_than_there_are_buffers", || {
+        let mut mirror = Mirror::open(Watcher::builder().receive_buffer_bytes(SMALL_BYTES));
+        mirror.becomes_true();
+        mirror.events.clear();
+        add_routes();
+        mirror.becomes_true();
+        let first = told(&mirror.events, Cause::Notification);
+        let rest = told(&mirror.events, Cause::Dump);
+        assert_eq!(first.len() + rest.len(), ROUTES as usize);
+        assert_eq!(first, Vec::from_iter(0..first.len() as u32), "in order until the loss");
+        assert_eq!(mirror.fold.dropped, rest.len() as u64);
+        let ring = mirror.watcher.ring_counters();
+        assert!(ring.overruns > 0, "{ring:?}");
+        // Else the socket, without privilege, held less than the buffers.
+        assert!(first.len() > 512 || common::is_nested(), "{ring:?}");
+    });
+}
