@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{addresses_of, eventually, in_namespace, ip, ip_batch, ip_json, links, routes};
+use common::state::at_rest_for_good;
+use common::{addresses_of, eventually, in_namespace, ip, ip_batch, ip_json, links};
 use ringlink::reconcile::Outcome;
 use ringlink::{Applier, ApplyError, Desired};
 
@@ -123,6 +124,15 @@ fn routes_agree() {
     }
 }
 
+/// Whether that process has a socket of this namespace that joined a group.
+fn listens(pid: u32) -> bool {
+    let table = std::fs::read_to_string("/proc/thread-self/net/netlink").expect("/proc is there");
+    table.lines().skip(1).any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[2] == pid.to_string() && fields[3] != "00000000"
+    })
+}
+
 #[test]
 fn a_network_converges_and_a_second_apply_causes_nothing() {
     in_namespace("a_network_converges_and_a_second_apply_causes_nothing", || {
@@ -133,15 +143,7 @@ fn a_network_converges_and_a_second_apply_causes_nothing() {
         assert!(report.converged, "{:#?}", report.remaining);
         agrees();
         // Duplicate address detection and carrier still cause news of their own for a while.
-        let mut shown = String::new();
-        let quiet = eventually(Duration::from_secs(10), || {
-            std::thread::sleep(Duration::from_millis(500));
-            let now = ip("addr show") + &routes().join("\n");
-            let settled = now == shown && !now.contains("tentative");
-            shown = now;
-            settled
-        });
-        assert!(quiet, "the namespace did not come to rest");
+        at_rest_for_good(Duration::from_secs(60));
 
         let folder = tempfile::tempdir().expect("a temporary folder");
         let heard = folder.path().join("monitor");
@@ -149,14 +151,15 @@ fn a_network_converges_and_a_second_apply_causes_nothing() {
         let mut listener = Command::new("ip");
         let listener = listener.args(["-o", "monitor", "link", "address", "route"]).stdout(file);
         let mut listener = listener.stderr(Stdio::null()).spawn().expect("`ip monitor` starts");
-        std::thread::sleep(Duration::from_millis(300));
+        let hears = || listens(listener.id());
+        assert!(eventually(Duration::from_secs(30), hears), "`ip monitor` does not listen");
         let mut second = Applier::builder().open().expect("a ring");
         let report = second.apply(&desired).expect("a report");
         assert!(report.converged && report.attempts.is_empty(), "{report:#?}");
         // What ends the listening is itself heard, so silence before it is no deafness.
         ip("link add end type ifb");
         let text = || std::fs::read_to_string(&heard).unwrap_or_default();
-        assert!(eventually(Duration::from_secs(5), || text().contains("end")), "{}", text());
+        assert!(eventually(Duration::from_secs(30), || text().contains("end")), "{}", text());
         listener.kill().and_then(|()| listener.wait()).expect("`ip monitor` ends");
         let about_others = text().lines().filter(|line| !line.contains("end")).count();
         assert_eq!(about_others, 0, "{}", text());
@@ -248,7 +251,7 @@ fn an_apply_that_is_cancelled_reports_what_it_made() {
 
         let canceller = applier.canceller();
         let canceller = std::thread::spawn(move || {
-            eventually(Duration::from_secs(5), || links().contains_key("d0"));
+            eventually(Duration::from_secs(30), || links().contains_key("d0"));
             canceller.cancel();
         });
         let result = applier.apply(&desired);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use common::state::at_rest_for_good;
 use common::{eventually, in_namespace, ip, ip_batch, ip_json, links, routes};
 use ringlink::reconcile::Report;
 use ringlink::{Applier, Desired, Keeper, KeeperHandle};
@@ -16,7 +17,7 @@ const PAIRS: usize = 100;
 /// The first of them are ports of the bridges, the others have addresses and routes.
 const PORTS: usize = 40;
 const DRIFTS: usize = 1_000;
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Two bridges, [`PAIRS`] veth pairs, a vxlan and a macvlan; every mac is declared, so that a
 /// link that is made anew is the same to the last value.
@@ -308,11 +309,8 @@ fn a_thousand_drifts_of_every_kind_are_undone() {
         let desired = Desired::from_toml("test.toml", &document()).expect("a valid document");
         let mut keeper = Keeper::spawn(Keeper::builder(desired.clone())).expect("a ring");
         wait_for_convergence(&mut keeper);
-        let mut before = BTreeMap::new();
-        eventually(PATIENCE, || {
-            let now = snapshot();
-            std::mem::replace(&mut before, now.clone()) == now
-        });
+        at_rest_for_good(2 * PATIENCE);
+        let before = snapshot();
         let dumps = keeper.status().counters.dumps;
         let mut conflicts = Vec::new();
         let mut turns = [0usize; DRIFTS_BY_KIND.len()];

@@ -60,7 +60,7 @@ fn the_engine_makes_no_system_call_but_io_uring_enter() {
             .spawn()
             .expect("strace starts");
         let last = format!("v{}", LINKS - 1);
-        let converged = eventually(Duration::from_secs(20), || {
+        let converged = eventually(Duration::from_secs(60), || {
             let shown = Command::new("ip").args(["-4", "addr", "show", "dev", &last]).output();
             shown.is_ok_and(|shown| String::from_utf8_lossy(&shown.stdout).contains("10.0."))
         });
@@ -74,7 +74,7 @@ fn the_engine_makes_no_system_call_but_io_uring_enter() {
                 1 => ip(&format!("link set v{n} down")),
                 _ => ip(&format!("addr add 10.1.{n}.1/24 dev v{n}")),
             };
-            let undone = eventually(Duration::from_secs(5), || {
+            let undone = eventually(Duration::from_secs(30), || {
                 let is_up = ip(&format!("link show dev v{n} up")).contains("UP");
                 let ours = |address: &String| address.starts_with("10.");
                 let own: Vec<_> = addresses_of(&format!("v{n}")).into_iter().filter(ours).collect();

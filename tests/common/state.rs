@@ -230,10 +230,20 @@ fn text(value: &Value) -> &str {
 
 /// Waits until `ip` tells the same twice, with nothing of the kernel's own under way.
 pub(crate) fn at_rest(timeout: Duration) -> State {
+    at_rest_for(Duration::from_millis(150), timeout)
+}
+
+/// The same where nothing may change later either: the kernel looks at carriers once a second
+/// (`linkwatch_schedule_work`), and what depends on them comes after that.
+pub(crate) fn at_rest_for_good(timeout: Duration) -> State {
+    at_rest_for(Duration::from_millis(1_500), timeout)
+}
+
+fn at_rest_for(quiet: Duration, timeout: Duration) -> State {
     let deadline = Instant::now() + timeout;
     let mut before = from_ip();
     loop {
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(quiet);
         let now = from_ip();
         if now == before && !now.is_unfinished() {
             return now;

@@ -122,9 +122,9 @@ pub(super) fn turn(ring: &mut Ring, handle: impl FnMut(Completion<'_>)) {
     ring.reap(handle);
 }
 
-/// Turns until `done` says so of one completion; panics after 100 turns.
+/// Turns until `done` says so of one completion; panics after 600 turns.
 pub(super) fn turn_until(ring: &mut Ring, mut done: impl FnMut(Completion<'_>) -> bool) {
-    for _ in 0..100 {
+    for _ in 0..600 {
         let mut ended = false;
         turn(ring, |completion| ended |= done(completion));
         if ended {

@@ -232,12 +232,12 @@ fn a_collecting_wait_gathers_what_comes_meanwhile() {
         change_addresses("add", 1..3);
         let started = std::time::Instant::now();
         let wait = Wait::One {
-            timeout: Some(Duration::from_secs(5)),
+            timeout: Some(Duration::from_secs(60)),
             collect: Some(Duration::from_millis(5)),
         };
         ring.enter(wait).unwrap();
         let took = started.elapsed();
-        assert!(took >= Duration::from_millis(4) && took < Duration::from_secs(1), "{took:?}");
+        assert!(took >= Duration::from_millis(4) && took < Duration::from_secs(30), "{took:?}");
         let mut seen = 0;
         ring.reap(|_| seen += 1);
         assert_eq!(seen, 2);

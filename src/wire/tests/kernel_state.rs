@@ -152,7 +152,7 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
     // A process of another namespace keeps that alive; index numbers there overlap with ours.
     let mut other =
         std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn().unwrap();
-    let moved = (0..100).any(|_| {
+    let moved = (0..1500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let ours = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
         let theirs = std::fs::read_link(format!("/proc/{}/ns/net", other.id()));
