@@ -38,7 +38,7 @@ pub(crate) fn in_namespace(name: &str, test: impl FnOnce()) {
         .status();
     match status {
         Ok(status) => assert!(status.success(), "{name} failed inside its namespace"),
-        Err(error) => eprintln!("skipped {name}: cannot enter a user namespace: {error}"),
+        Err(error) => eprintln!("skipped: {name} cannot enter a user namespace: {error}"),
     }
 }
 
