@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, ip_batch};
+use common::{eventually, in_namespace, ip, ip_batch, slowness};
 use futures_util::StreamExt as _;
 use ringlink::aio::Watcher;
 use ringlink::model::object::{Event, Object, What};
@@ -44,7 +44,10 @@ async fn next_number(watcher: &mut Watcher) -> u8 {
 
 /// The first links and addresses are told as events too; wait until they have been.
 async fn settle(watcher: &mut Watcher) {
-    while tokio::time::timeout(Duration::from_millis(300), watcher.next()).await.is_ok() {}
+    while tokio::time::timeout(Duration::from_millis(300) * slowness(), watcher.next())
+        .await
+        .is_ok()
+    {}
 }
 
 async fn events_come_in_order() {
@@ -52,7 +55,7 @@ async fn events_come_in_order() {
     settle(&mut watcher).await;
     let adder = add_addresses();
     for expected in 1..=NUMBERS {
-        let number = tokio::time::timeout(PATIENCE, next_number(&mut watcher)).await;
+        let number = tokio::time::timeout(PATIENCE * slowness(), next_number(&mut watcher)).await;
         assert_eq!(number.expect("an event in time"), expected);
     }
     adder.join().expect("the addresses were added");
@@ -164,7 +167,7 @@ fn an_overrun_is_told_and_the_mirror_is_whole_again() {
                 ours.filter(|own| own.key.prefix.is_ipv4()).count()
             };
             while !has_lost || ours(&watcher) < LOST {
-                let next = tokio::time::timeout(PATIENCE, watcher.next()).await;
+                let next = tokio::time::timeout(PATIENCE * slowness(), watcher.next()).await;
                 let event = next.unwrap_or_else(|_| panic!("{} came, {has_lost}", ours(&watcher)));
                 let event = event.expect("nobody cancels").expect("it goes on");
                 has_lost |= matches!(event.what, What::Resync { .. });

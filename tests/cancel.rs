@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::{in_namespace, ip, ip_batch};
+use common::{in_namespace, ip, ip_batch, slowness, work};
 use ringlink::model::object::{Event, Object, What};
 use ringlink::{Batch, Canceller, Wake, Watcher};
 
@@ -41,7 +41,7 @@ fn change(event: &Event) -> Option<(bool, String)> {
 
 /// Adds and deletes the numbers, chunk by chunk, as the reader follows.
 fn send(confirmed: &AtomicUsize) {
-    for first in (1..=NUMBERS).step_by(CHUNK) {
+    for first in (1..=work(NUMBERS)).step_by(CHUNK) {
         for verb in ["add", "del"] {
             let mut lines = String::new();
             for number in first..first + CHUNK {
@@ -58,7 +58,7 @@ fn send(confirmed: &AtomicUsize) {
 
 /// In the order in which they are made.
 fn expected() -> impl Iterator<Item = (bool, String)> {
-    (1..=NUMBERS).step_by(CHUNK).flat_map(|first| {
+    (1..=work(NUMBERS)).step_by(CHUNK).flat_map(|first| {
         let chunk = move |is_new| (first..first + CHUNK).map(move |n| (is_new, address(n)));
         chunk(true).chain(chunk(false))
     })
@@ -70,7 +70,7 @@ fn descriptors() -> usize {
 
 /// Cancels again and again, a little apart, so that many hit an armed read.
 fn cancel_often(canceller: &Canceller) {
-    for _ in 0..CANCELS {
+    for _ in 0..work(CANCELS) {
         canceller.cancel();
         std::thread::sleep(Duration::from_micros(20));
     }
@@ -97,8 +97,8 @@ fn ten_thousand_cancels_lose_none_of_twenty_thousand_changes() {
         let mut cancelled = 0;
         let mut expected = expected();
         let mut count = 0;
-        let end = std::time::Instant::now() + Duration::from_secs(120);
-        while count < 2 * NUMBERS || !cancelling.is_finished() {
+        let end = std::time::Instant::now() + Duration::from_secs(120) * slowness();
+        while count < 2 * work(NUMBERS) || !cancelling.is_finished() {
             let deadline = std::time::Instant::now() + Duration::from_millis(200);
             assert!(deadline < end, "only {count} changes came");
             match watcher.next_before(&mut batch, Some(deadline)).expect("it goes on") {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{eventually, in_namespace, ip, ip_json, links};
+use common::{eventually, in_namespace, ip, ip_json, links, slowness};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -251,7 +251,7 @@ impl Running {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
         kill(pid, signal).expect("it lives");
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(60) {
+        while start.elapsed() < Duration::from_secs(60) * slowness() {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status.code();
             }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use common::state::at_rest_for_good;
-use common::{eventually, in_namespace, ip, ip_batch, ip_json, links, routes};
+use common::{eventually, in_namespace, ip, ip_batch, ip_json, links, routes, slowness, work};
 use ringlink::reconcile::Report;
 use ringlink::{Applier, Desired, Keeper, KeeperHandle};
 
@@ -287,7 +287,7 @@ fn differences(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>
 
 fn wait_for_convergence(keeper: &mut KeeperHandle) {
     loop {
-        match keeper.next_report(Some(PATIENCE)) {
+        match keeper.next_report(Some(PATIENCE * slowness())) {
             Some(Report::Converged) => return,
             Some(_) => {}
             None => panic!("it did not converge: {:?}", keeper.status()),
@@ -314,7 +314,7 @@ fn a_thousand_drifts_of_every_kind_are_undone() {
         let dumps = keeper.status().counters.dumps;
         let mut conflicts = Vec::new();
         let mut turns = [0usize; DRIFTS_BY_KIND.len()];
-        for number in 0..DRIFTS {
+        for number in 0..work(DRIFTS) {
             let kind = number % (DRIFTS_BY_KIND.len() + 1);
             let name = if let Some(drift) = DRIFTS_BY_KIND.get(kind) {
                 let turn = turns[kind];

@@ -110,9 +110,21 @@ pub(crate) fn routes() -> Vec<String> {
     lines
 }
 
-/// Looks until `holds` does, for at most `timeout`; whether it did.
+/// How many times slower than usual this machine is, by RINGLINK_SLOWNESS: `scripts/kernels` says
+/// so of its guests. Waits last that much longer at most, and [`work`] is less by that.
+pub(crate) fn slowness() -> u32 {
+    let told = std::env::var("RINGLINK_SLOWNESS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(1).max(1)
+}
+
+/// How much of a lot of work to do here.
+pub(crate) fn work(full: usize) -> usize {
+    full / slowness() as usize
+}
+
+/// Looks until `holds` does, for at most `timeout` and longer on a slow machine; whether it did.
 pub(crate) fn eventually(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout * slowness();
     loop {
         if holds() {
             return true;
