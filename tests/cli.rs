@@ -138,9 +138,19 @@ fn show_agrees_with_ip() {
     in_namespace("show_agrees_with_ip", || {
         let (_folder, path) = document(DOCUMENT);
         assert_eq!(status(&run(&["apply", &path.to_string_lossy()])), Some(0));
-        let shown = json(&run(&["show", "--json"]));
+        // The kernel adds to it for a while; compared is what both saw at rest.
+        let words =
+            ["link show", "addr show", "-4 route show table all", "-6 route show table all"];
+        let (mut shown, mut theirs, mut all) = (Value::Null, links(), words.map(ip_json));
+        let is_at_rest = eventually(Duration::from_secs(10), || {
+            shown = json(&run(&["show", "--json"]));
+            theirs = links();
+            let before = std::mem::replace(&mut all, words.map(ip_json));
+            before == all
+        });
+        assert!(is_at_rest, "{all:?}");
+        let [_, their_addresses, v4_routes, v6_routes] = all;
         let ours = shown["links"].as_array().expect("a list of links");
-        let theirs = links();
         assert_eq!(ours.len(), theirs.len());
         for link in ours {
             let name = link["name"].as_str().expect("a name");
@@ -161,14 +171,11 @@ fn show_agrees_with_ip() {
             assert_eq!(flags(link), flags(peer), "{name}");
         }
         let addresses = shown["addresses"].as_array().expect("a list of addresses");
-        let theirs = ip_json("addr show");
-        let infos = theirs.iter().filter_map(|it| it["addr_info"].as_array());
+        let infos = their_addresses.iter().filter_map(|it| it["addr_info"].as_array());
         let count = infos.map(Vec::len).sum::<usize>();
         assert_eq!(addresses.len(), count);
         let routes = shown["routes"].as_array().expect("a list of routes");
-        let count =
-            ip_json("-4 route show table all").len() + ip_json("-6 route show table all").len();
-        assert_eq!(routes.len(), count);
+        assert_eq!(routes.len(), v4_routes.len() + v6_routes.len());
         let tables = text(&run(&["show", "links", "routes"]).stdout);
         assert!(tables.contains("br0") && tables.contains("198.51.100.0/24"), "{tables}");
     });

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::state::at_rest_for_good;
@@ -184,14 +185,14 @@ const DRIFTS_BY_KIND: &[Drift] = &[
         name: "link renamed",
         on_ports: false,
         cause: |n| {
-            ip(&format!("link set v{n} name stranger"));
+            rename(&format!("v{n}"));
         },
     },
     Drift {
         name: "peer renamed",
         on_ports: true,
         cause: |n| {
-            ip(&format!("link set p{n} name stranger"));
+            rename(&format!("p{n}"));
         },
     },
     Drift {
@@ -223,6 +224,15 @@ const DRIFTS_BY_KIND: &[Drift] = &[
         },
     },
 ];
+
+/// Renames a link; before Linux 6.2 it has to be down for that.
+fn rename(link: &str) {
+    let rename = format!("link set {link} name stranger");
+    let live = Command::new("ip").args(rename.split_whitespace()).stderr(Stdio::null()).status();
+    if !live.expect("the tests need `ip` of iproute2").success() {
+        ip_batch(&format!("link set {link} down\n{rename}\nlink set stranger up\n"));
+    }
+}
 
 /// What happens to the links that are there once; done now and then.
 const RARE: &[(&str, &[&str])] = &[

@@ -86,6 +86,13 @@ impl Mirror {
         if was_up && !link.is_up() {
             self.take_along(Trigger::LinkDown(link.index), tell);
         }
+        // Joining or leaving a VRF takes all IPv4 routes through the link, those that going down
+        // spares included, without a word (fib_netdev_event, NETDEV_CHANGEUPPER).
+        let was_port_of = before.map_or(link.master, |before| before.master);
+        if was_port_of != link.master && self.network.routes_through(link.index).any(Route::is_ipv4)
+        {
+            self.doubt.raise();
+        }
     }
 
     /// What one end of a pair says of the other holds for both. The end that is made first is

@@ -29,6 +29,8 @@ pub(crate) struct Diff<'a> {
     pub(crate) desired: &'a Desired,
     pub(crate) index: &'a DesiredIndex,
     pub(crate) observed: &'a Network,
+    /// Whether a link may be up when it is renamed, as it may since Linux 6.2.
+    pub(crate) renames_live: bool,
     pub(crate) plan: &'a mut Plan,
 }
 

@@ -170,7 +170,19 @@ impl Diff<'_> {
             }
             _ => {}
         }
+        if update.rename.is_some() && found.is_up() && !self.renames_live {
+            self.down_first(position, &found, &mut update);
+        }
         self.set_link(position, update, differences, also_removes);
+    }
+
+    /// A link that has to be down to be renamed is down for that moment.
+    fn down_first(&mut self, position: u32, found: &Link, update: &mut LinkUpdate) {
+        let down = LinkUpdate { up: Some(false), ..LinkUpdate::new(found.name) };
+        let differences = vec![Difference::new("admin", "up", "down")];
+        let also_removes = self.taken(Trigger::LinkDown(found.index));
+        self.set_link(position, down, differences, also_removes);
+        update.up = Some(update.up.unwrap_or(true));
     }
 
     /// Why a link that was found cannot be the declared one.

@@ -154,7 +154,8 @@ impl Plan {
     pub fn new(desired: &Desired, observed: &Network) -> Self {
         let index = DesiredIndex::new(desired);
         let mut plan = Self::default();
-        let mut diff = Diff { desired, index: &index, observed, plan: &mut plan };
+        let mut diff =
+            Diff { desired, index: &index, observed, renames_live: true, plan: &mut plan };
         for subject in index.subjects() {
             diff.subject(subject, None);
         }

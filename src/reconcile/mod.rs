@@ -63,6 +63,8 @@ pub(crate) struct Reconcile {
     /// The objects whose last attempt failed, and the count of successes then.
     failed_at: HashMap<ObjectId, u64>,
     purged: Option<Instant>,
+    /// Whether this kernel renames links that are up, as far as is known.
+    renames_live: bool,
     reports: VecDeque<Report>,
     converged: bool,
 }
@@ -92,6 +94,7 @@ impl Reconcile {
             index,
             unresolved: HashMap::new(),
             purged: None,
+            renames_live: true,
             dirty: HashMap::new(),
             clean: BTreeSet::new(),
             blocked: HashMap::new(),
@@ -268,6 +271,12 @@ impl Reconcile {
                 track.succeeded();
                 self.failed_at.remove(&object);
             }
+            Outcome::Refused(refusal)
+                if self.renames_live && is_live_rename(&pending.step.change, refusal.errno) =>
+            {
+                self.renames_live = false;
+                track.succeeded();
+            }
             Outcome::Refused(refusal) => {
                 let retry_in = track.failed(now);
                 self.failed_at.insert(object, self.progress);
@@ -366,8 +375,8 @@ impl Reconcile {
         if position.is_some_and(|at| self.is_moved(at)) {
             self.block_moved(subject, &mut own);
         } else {
-            let (desired, index) = (&self.desired, &self.index);
-            let mut diff = Diff { desired, index, observed: network, plan: &mut own };
+            let (desired, index, renames_live) = (&self.desired, &self.index, self.renames_live);
+            let mut diff = Diff { desired, index, observed: network, renames_live, plan: &mut own };
             diff.subject(subject, bound);
         }
         plan.steps.append(&mut own.steps);
@@ -484,6 +493,11 @@ fn is_moot(change: &Change, errno: i32) -> bool {
         Change::DeleteRoute(_) => errno == libc::ESRCH,
         _ => false,
     }
+}
+
+/// Whether a refusal is that of a kernel before 6.2, which renames no link that is up.
+fn is_live_rename(change: &Change, errno: i32) -> bool {
+    errno == libc::EBUSY && matches!(change, Change::SetLink(update) if update.rename.is_some())
 }
 
 /// Whether every link that a change names exists by now.

@@ -8,7 +8,7 @@ use crate::limits::{RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
 use crate::model::address::{AddressKey, Prefix};
 use crate::model::change::{Change, LinkUpdate};
 use crate::model::kind::{Kind, Settings};
-use crate::model::link::Link;
+use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
 use crate::model::object::{Cause, Event, NetnsId, Object, What};
 use crate::model::refusal::{Outcome, Refusal};
@@ -254,6 +254,30 @@ fn a_link_that_was_renamed_is_renamed_back() {
     });
     let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
     assert_eq!(desk.settle(), [Change::SetLink(rename)]);
+    assert_eq!(desk.network.links().count(), 1);
+}
+
+#[test]
+fn where_no_link_is_renamed_while_up_it_goes_down_for_that() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
+    desk.settle();
+    let renamed_by_other = |desk: &mut Desk| {
+        desk.happens(|network| {
+            let link = *network.link_named(name("br0")).expect("made");
+            network.put_link(Link { name: name("other"), flags: IFF_UP, ..link });
+        });
+    };
+    renamed_by_other(&mut desk);
+    let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
+    let sent = desk.round(|change| refused(change, libc::EBUSY));
+    assert_eq!(sent, [Change::SetLink(rename)]);
+    let down = LinkUpdate { up: Some(false), ..LinkUpdate::new(name("other")) };
+    let rename = LinkUpdate { up: Some(true), ..rename };
+    assert_eq!(desk.settle(), [Change::SetLink(down), Change::SetLink(rename)]);
+    assert!(desk.reconcile.is_converged());
+    // What was learnt holds for the next one.
+    renamed_by_other(&mut desk);
+    assert_eq!(desk.settle(), [Change::SetLink(down), Change::SetLink(rename)]);
     assert_eq!(desk.network.links().count(), 1);
 }
 
