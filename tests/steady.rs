@@ -121,6 +121,8 @@ fn check(trace: &str, start: f64, end: f64) {
     for call in FORBIDDEN {
         assert!(!calls.contains_key(call), "the engine's thread called {call}: {calls:?}");
     }
-    let others = calls.values().sum::<usize>() - enters;
+    // A call at all only where the clock cannot be read without one.
+    let clock = calls.get("clock_gettime").copied().unwrap_or(0);
+    let others = calls.values().sum::<usize>() - enters - clock;
     assert!(others * 100 <= enters, "more than 1 % other calls: {calls:?}");
 }
