@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::state::at_rest_for_good;
@@ -225,13 +225,22 @@ const DRIFTS_BY_KIND: &[Drift] = &[
     },
 ];
 
-/// Renames a link; before Linux 6.2 it has to be down for that.
+/// Renames a link. Before Linux 6.2 it has to be down for that, and the keeper may be the first to
+/// set it up, or to rename it back.
 fn rename(link: &str) {
-    let rename = format!("link set {link} name stranger");
-    let live = Command::new("ip").args(rename.split_whitespace()).stderr(Stdio::null()).status();
-    if !live.expect("the tests need `ip` of iproute2").success() {
-        ip_batch(&format!("link set {link} down\n{rename}\nlink set stranger up\n"));
-    }
+    let rename = format!("link set {link} name stranger\n");
+    let down_for_it = format!("link set {link} down\n{rename}link set stranger up\n");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = folder.path().join("lines");
+    let is_renamed = |text: &str| {
+        std::fs::write(&lines, text).expect("a writable folder");
+        let output = Command::new("ip").args(["-force", "-batch"]).arg(&lines).output();
+        let output = output.expect("the tests need `ip` of iproute2");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        !errors.contains("busy") && !errors.contains(&format!("\"{link}\""))
+    };
+    let is_done = is_renamed(&rename) || eventually(PATIENCE, || is_renamed(&down_for_it));
+    assert!(is_done, "{link} stays busy, or is not there");
 }
 
 /// What happens to the links that are there once; done now and then.

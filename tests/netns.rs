@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{eventually, ip, ip_json};
+use common::{eventually, ip, ip_json, slowness};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use ringlink::model::object::{Event, NetnsId, Object, What};
@@ -68,7 +68,7 @@ impl Fold {
 
     /// Reads on until `holds`; whether it came to that.
     fn read(&mut self, watcher: &mut Watcher, mut holds: impl FnMut(&Self) -> bool) -> bool {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + PATIENCE * slowness();
         let mut batch = Batch::default();
         loop {
             let wake = watcher.next_before(&mut batch, Some(Instant::now())).expect("it goes on");

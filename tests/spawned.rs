@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use common::{in_namespace, ip, ip_batch, ip_json};
+use common::{in_namespace, ip, ip_batch, ip_json, slowness};
 use ringlink::model::network::Network;
 use ringlink::model::object::{NetnsId, What};
 use ringlink::{Batch, Wake, Watcher, WatcherHandle};
@@ -35,7 +35,7 @@ impl Reader {
 
     /// Reads on until the reader sees what `ip` shows.
     fn catch_up(&mut self, handle: &mut WatcherHandle) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + PATIENCE * slowness();
         while !self.is_true() {
             assert!(Instant::now() < end, "the reader does not come to what ip shows");
             let mut batch = Batch::default();
