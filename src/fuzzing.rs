@@ -19,8 +19,7 @@ pub fn decode(datagram: &[u8]) {
 
 /// Hands datagrams to a host: of each, the first byte says by which socket it comes, the next two
 /// how long it is. Folding the events must give the mirror.
-pub fn drive(mut input: &[u8]) {
-    let now = Instant::now();
+pub fn drive(now: Instant, mut input: &[u8]) {
     let mut host = Host::new(now, true, 1 << 20);
     let mut request = bytes::BytesMut::new();
     let (mut events, mut folded) = (Vec::new(), Network::default());

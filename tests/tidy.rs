@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The words of an error number are a fact, and the ring's errors use them.
     ("ring", &["model"]),
     ("engine", &["model", "wire", "host", "ring"]),
+    ("fuzzing", &["model", "wire", "host"]),
     ("watcher", &["model", "engine", "host", "ring"]),
     ("applier", &["model", "desired", "plan", "reconcile", "engine", "host"]),
     ("keeper", &["desired", "reconcile", "engine", "host", "ring"]),
