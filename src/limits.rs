@@ -68,7 +68,7 @@ pub(crate) const SILENCED_MAX: usize = 4096;
 /// if the news that came since leave it in doubt. The kernel tells what it tells within that;
 /// and no storm of such changes makes more readings than one in that time.
 pub(crate) const DOUBT_DELAY: Duration = Duration::from_millis(20);
-/// How many links and addresses are remembered to be looked at then; beyond it all are in doubt.
+/// How many routes and addresses are remembered to be looked at then.
 pub(crate) const DOUBTS_MAX: usize = 1024;
 
 /// How many turns a drain may take. An overrun socket takes nothing new until it is empty, so a

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::limits::DOUBTS_MAX;
-use crate::model::consequences::{Trigger, is_doubtful};
+use crate::model::consequences::{Taken, Trigger, in_doubt};
 use crate::model::network::Network;
 use crate::model::route::RouteSlot;
 
@@ -14,7 +14,8 @@ use crate::model::route::RouteSlot;
 pub(super) struct Doubt {
     /// Whether only a reading can tell.
     is_raised: bool,
-    triggers: BTreeSet<Trigger>,
+    /// What may have gone or changed, and was not told of since.
+    suspects: BTreeSet<Taken>,
     /// Where an IPv6 next hop went. The kernel shows those of a slot as one route, by the
     /// protocol and source of the first; of those that stay the mirror knows no better.
     slots: BTreeSet<RouteSlot>,
@@ -28,14 +29,19 @@ impl Doubt {
 
     /// A change that may have taken more along than is announced, or is known for certain.
     pub(super) fn note(&mut self, trigger: Trigger, network: &Network) {
-        if !is_doubtful(network, trigger) {
-            return;
+        for (at, suspect) in in_doubt(network, trigger).into_iter().enumerate() {
+            if self.is_full(network) {
+                // Of one change the kernel tells all or nothing, so the first of them tell.
+                self.is_raised |= at == 0;
+                return;
+            }
+            self.suspects.insert(suspect);
         }
-        if self.is_full(network) {
-            self.is_raised = true;
-        } else {
-            self.triggers.insert(trigger);
-        }
+    }
+
+    /// A notification told of it: it is as the mirror has it.
+    pub(super) fn told(&mut self, object: Taken) {
+        self.suspects.remove(&object);
     }
 
     /// An IPv6 next hop of that slot went.
@@ -48,7 +54,7 @@ impl Doubt {
     }
 
     pub(super) fn is_some(&self) -> bool {
-        self.is_raised || !self.triggers.is_empty() || !self.slots.is_empty()
+        self.is_raised || !self.suspects.is_empty() || !self.slots.is_empty()
     }
 
     /// Whether `network` still shows what is in doubt; there is none any more then.
@@ -61,7 +67,7 @@ impl Doubt {
 
     /// Whether there is no room for more, of what the news since have not settled.
     fn is_full(&mut self, network: &Network) -> bool {
-        let is_full = |doubt: &Self| doubt.triggers.len() + doubt.slots.len() >= DOUBTS_MAX;
+        let is_full = |doubt: &Self| doubt.suspects.len() + doubt.slots.len() >= DOUBTS_MAX;
         if self.is_raised || !is_full(self) {
             return self.is_raised;
         }
@@ -71,10 +77,12 @@ impl Doubt {
     }
 
     fn forget_settled(&mut self, network: &Network) {
-        let has_gateways = |slot: &RouteSlot| {
+        self.suspects.retain(|suspect| match suspect {
+            Taken::Address(key) => network.address(*key).is_some(),
+            Taken::Route(key) => network.route(*key).is_some(),
+        });
+        self.slots.retain(|slot| {
             network.routes_in(*slot).any(|route| !route.is_ipv4() && route.key.via.is_some())
-        };
-        self.triggers.retain(|trigger| is_doubtful(network, *trigger));
-        self.slots.retain(has_gateways);
+        });
     }
 }

@@ -313,6 +313,11 @@ impl Mirror {
     }
 
     fn touch(&mut self, key: Key) {
+        match key {
+            Key::Link(_) => {}
+            Key::Address(key) => self.doubt.told(Taken::Address(key)),
+            Key::Route(key) => self.doubt.told(Taken::Route(key)),
+        }
         let Some(reading) = &mut self.reading else { return };
         reading.touched.insert(key);
         if reading.table == table_of(key) {

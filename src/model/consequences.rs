@@ -67,7 +67,7 @@ pub fn fate(trigger: Trigger, route: &Route) -> Fate {
 /// not by every kernel.
 ///
 /// `network` may still hold the object that the trigger names, or not any more. Left out is what
-/// depends on more than `network` tells, see [`is_doubtful`].
+/// depends on more than `network` tells, see [`in_doubt`].
 pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
     let goes = |route: &&Route| fate(trigger, route) == Fate::Goes;
     let key = |route: &Route| Taken::Route(route.key);
@@ -90,30 +90,37 @@ pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
     }
 }
 
-/// Whether `network` shows, some time after `trigger`, what the kernel may have taken or changed
-/// by it without a word.
+/// What of `network` the kernel may have taken or changed by `trigger`, without a word where none
+/// of it comes soon.
 ///
 /// That is: an IPv6 route of a link that went down, where
-/// net.ipv6.route.skip_notify_on_dev_down is set; an IPv4 route of several next hops, of which
-/// the last may have died, or which lost a member of its group; an IPv6 address that
+/// net.ipv6.route.skip_notify_on_dev_down is set; an IPv4 route of several next hops of which
+/// none seems alive, or which are a group of objects that lost a member; an IPv6 address that
 /// net.ipv6.conf.*.keep_addr_on_down kept, and which is tentative again; a route from an address
 /// that is gone, which goes too, announced on IPv4 since 6.7, or on IPv6 forgets its source.
-pub fn is_doubtful(network: &Network, trigger: Trigger) -> bool {
-    let has_hops = |route: &Route| !route.hops.is_empty();
+pub fn in_doubt(network: &Network, trigger: Trigger) -> Vec<Taken> {
+    let key = |route: &Route| Taken::Route(route.key);
     match trigger {
         Trigger::LinkDown(index) | Trigger::LinkGone(index) => {
-            let is_down = network.link(index).is_none_or(|link| !link.is_up());
-            let is_kept = |own: &Address| may_turn_tentative(own) && is_down;
-            network.routes_through(index).any(|route| has_hops(route) || !route.is_ipv4())
-                || network.addresses_of(index).any(is_kept)
+            let may_go = |route: &&Route| match route.is_ipv4() {
+                true if route.hops.is_empty() => false,
+                true => route.nexthop_id != 0 || is_last_hop(network, index, route),
+                false => route.nexthop_id != 0 || !has_live_sibling(network, index, route),
+            };
+            let kept = network.addresses_of(index).filter(|own| may_turn_tentative(own));
+            let kept = kept.map(|own| Taken::Address(own.key));
+            network.routes_through(index).filter(may_go).map(key).chain(kept).collect()
         }
         Trigger::AddressGone(gone) => {
-            network.routes_from(gone.prefix.address).next().is_some()
-                // Looked at first: most links keep an address, and have many routes.
-                || is_dead(network, gone.index)
-                    && network.routes_through(gone.index).any(has_hops)
+            let mut keys: Vec<_> = network.routes_from(gone.prefix.address).map(key).collect();
+            // Looked at first: most links keep an address, and have many routes.
+            if is_last_ipv4(network, gone) {
+                let may_go = |route: &&Route| is_last_hop(network, gone.index, route);
+                keys.extend(network.routes_through(gone.index).filter(may_go).map(key));
+            }
+            keys
         }
-        Trigger::NexthopGone(_) => false,
+        Trigger::NexthopGone(_) => Vec::new(),
     }
 }
 
@@ -168,6 +175,13 @@ fn is_last_hop(network: &Network, index: u32, route: &Route) -> bool {
 fn is_dead(network: &Network, dev: u32) -> bool {
     network.link(dev).is_none_or(|link| !link.is_up())
         || !network.addresses_of(dev).any(|own| own.key.prefix.is_ipv4())
+}
+
+/// Whether an IPv6 route is kept by another next hop of its slot when that link is down.
+fn has_live_sibling(network: &Network, index: u32, route: &Route) -> bool {
+    let is_up = |dev: u32| dev != index && network.link(dev).is_some_and(|link| link.is_up());
+    let mut others = network.routes_in(route.key.slot).filter(|other| other.key.via.is_some());
+    route.key.via.is_some() && others.any(|other| is_up(other.key.dev))
 }
 
 #[cfg(test)]
@@ -261,7 +275,7 @@ mod tests {
         assert!(has(taken_along(&network, Trigger::LinkDown(1))));
         // The mirror does not know it for certain.
         assert!(!has(taken_in_silence(&network, Trigger::LinkDown(1))));
-        assert!(is_doubtful(&network, Trigger::LinkDown(1)));
+        assert!(has(in_doubt(&network, Trigger::LinkDown(1))));
     }
 
     #[test]
@@ -275,29 +289,34 @@ mod tests {
     }
 
     #[test]
-    fn what_ipv6_leaves_on_a_link_that_went_down_is_doubtful() {
-        let mut network = Network::default();
-        let link = Link::new(1, LinkName::truncated(b"v0"));
-        network.put_link(link);
-        let down = Trigger::LinkDown(1);
-        assert!(!is_doubtful(&network, down));
+    fn what_ipv6_has_on_a_link_that_went_down_is_in_doubt() {
+        let mut network = network();
+        let doubts = |network: &Network| destinations(&in_doubt(network, Trigger::LinkDown(1)));
+        assert_eq!(doubts(&network), ["2001:db8::/64", "address 2001:db8::1/64"]);
         let kept = address(1, "2001:db8::1", 64);
-        network.put_address(kept);
-        assert!(is_doubtful(&network, down), "not tentative, and on a link that is down");
         network.put_address(Address { flags: kept.flags | IFA_F_TENTATIVE, ..kept });
-        assert!(!is_doubtful(&network, down));
-        network.put_link(Link { flags: IFF_UP, ..link });
-        network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
-        assert!(is_doubtful(&network, down), "the link may be up again, and without the route");
+        assert_eq!(doubts(&network), ["2001:db8::/64"]);
+        // A sibling on another link that is up keeps a next hop.
+        let hop = |dev| {
+            let mut hop = route(TABLE_MAIN, "2001:db8:5::", 64, dev, RTN_UNICAST);
+            hop.key.via = Some("fe80::1".parse().unwrap());
+            hop
+        };
+        network.put_route(hop(1));
+        network.put_route(hop(2));
+        assert_eq!(doubts(&network), ["2001:db8::/64"]);
+        network.remove_link(2);
+        assert_eq!(doubts(&network), ["2001:db8:5::/64", "2001:db8::/64", "40.0.0.0/24"]);
     }
 
     #[test]
-    fn a_route_from_an_address_that_is_gone_is_doubtful() {
+    fn a_route_from_an_address_that_is_gone_is_in_doubt() {
         let mut network = network();
         let gone = address(1, "2001:db8::1", 64).key;
-        assert!(!is_doubtful(&network, Trigger::AddressGone(gone)));
+        assert!(in_doubt(&network, Trigger::AddressGone(gone)).is_empty());
         let from = route(TABLE_MAIN, "2001:db8:9::", 64, 1, RTN_UNICAST);
         network.put_route(Route { source: Some(gone.prefix.address), ..from });
-        assert!(is_doubtful(&network, Trigger::AddressGone(gone)));
+        let doubts = in_doubt(&network, Trigger::AddressGone(gone));
+        assert_eq!(destinations(&doubts), ["2001:db8:9::/64"]);
     }
 }
