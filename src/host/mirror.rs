@@ -465,3 +465,102 @@ fn goes_with_link(key: Key, trigger: Trigger) -> bool {
         Key::Route(key) => key.dev == index,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::address::Prefix;
+    use crate::model::link::IFF_UP;
+    use crate::model::route::{RTN_UNICAST, RouteSlot, TABLE_MAIN};
+    use crate::model::text::LinkName;
+
+    fn link() -> Link {
+        Link { flags: IFF_UP, ..Link::new(1, LinkName::truncated(b"v0")) }
+    }
+
+    fn address(text: &str) -> Address {
+        let prefix = Prefix { address: text.parse().unwrap(), len: 24 };
+        let key = AddressKey { index: 1, prefix, peer: None };
+        Address { key, scope: 0, flags: 0x80, protocol: 0 }
+    }
+
+    fn route() -> Route {
+        let to = Prefix { address: [10, 9, 0, 0].into(), len: 24 };
+        let slot = RouteSlot { table: TABLE_MAIN, to, tos: 0, metric: 0 };
+        let key = RouteKey { slot, via: None, dev: 1, route_type: RTN_UNICAST };
+        let (protocol, scope, flags, source, nexthop_id) = (3, 0, 0, None, 0);
+        let (hops, replaced) = (Box::default(), false);
+        Route { key, protocol, scope, flags, source, nexthop_id, hops, replaced }
+    }
+
+    /// A link with an address and a route, read whole.
+    fn mirror() -> Mirror {
+        let (mut mirror, tell) = (Mirror::default(), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.dumped_link(link(), tell);
+        mirror.dump_ends(tell);
+        mirror.dump_begins(Table::Addresses);
+        mirror.dumped_address(address("10.0.0.1"), tell);
+        mirror.dump_ends(tell);
+        mirror.dump_begins(Table::Routes);
+        mirror.dumped_route(route(), tell);
+        mirror.dump_ends(tell);
+        mirror
+    }
+
+    #[test]
+    fn the_last_address_takes_routes_along_only_where_all_are_known() {
+        let (gone, tell) = (address("10.0.0.1"), &mut |_| {});
+        let mut whole = mirror();
+        whole.address(gone, true, 0, tell);
+        assert_eq!(whole.network().routes().count(), 0);
+        // The news of another address may be among what was lost.
+        let mut lossy = mirror();
+        lossy.lost(1, tell);
+        lossy.address(gone, true, 0, tell);
+        assert_eq!(lossy.network().routes().count(), 1);
+    }
+
+    #[test]
+    fn a_loss_ends_what_is_being_read() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.lost(1, tell);
+        mirror.dumped_link(Link::new(2, LinkName::truncated(b"old")), tell);
+        mirror.dump_ends(tell);
+        let links: Vec<_> = mirror.network().links().map(|link| link.index).collect();
+        assert_eq!(links, [1], "neither the old one is taken, nor the other one gone");
+    }
+
+    #[test]
+    fn news_of_a_route_disturb_the_dump_of_routes() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.dump_begins(Table::Routes);
+        assert!(!mirror.dump_was_disturbed());
+        mirror.route(route(), true, 0, tell);
+        assert!(mirror.dump_was_disturbed());
+        mirror.dump_goes_on();
+        assert!(!mirror.dump_was_disturbed(), "since the second look was asked for");
+    }
+
+    #[test]
+    fn what_the_kernel_tells_of_in_time_is_not_in_doubt() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let key = RouteKey { slot: RouteSlot { metric: 256, ..route().key.slot }, ..route().key };
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let key = RouteKey { slot: RouteSlot { to, ..key.slot }, ..key };
+        let of_ipv6 = Route { key, ..route() };
+        mirror.route(of_ipv6.clone(), false, 0, tell);
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.is_in_doubt());
+        mirror.route(of_ipv6.clone(), true, 0, tell);
+        assert!(!mirror.is_in_doubt());
+        // Where net.ipv6.route.skip_notify_on_dev_down is set, nothing comes.
+        mirror.link(link(), 0, tell);
+        mirror.route(of_ipv6, false, 0, tell);
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.settle_doubt());
+        assert!(!mirror.is_in_doubt());
+    }
+}
