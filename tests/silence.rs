@@ -172,7 +172,7 @@ fn last_ipv4_address_gone_takes_every_route_of_the_link() {
 #[test]
 fn an_address_that_routes_leave_from_is_deleted() {
     in_namespace("an_address_that_routes_leave_from_is_deleted", || {
-        let setup = "addr add 10.3.0.1/32 dev lo\naddr add 2001:db8:3::1/128 dev lo\n\
+        let setup = "addr add 10.3.0.1/32 dev lo\naddr add 2001:db8:3::1/128 dev lo nodad\n\
                      route add 10.7.0.0/24 via 10.1.0.9 src 10.3.0.1\n\
                      route add 2001:db8:7::/64 via 2001:db8:1::9 src 2001:db8:3::1\n";
         after(setup, || {

@@ -131,6 +131,9 @@ fn a_stable_route_is_never_reported_gone() {
             watcher.next(&mut batch).expect("it goes on");
             watcher.sync(&mut batch).expect("it goes on");
             done += u64::from(watcher.counters().overruns > overruns);
+            if done % 100 == 0 {
+                eprintln!("{done} resyncs");
+            }
             for event in &batch {
                 if let What::Deleted(object) = &event.what {
                     assert!(!is_stable(object), "in resync {done}: {event:?}");

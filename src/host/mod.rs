@@ -107,6 +107,8 @@ pub(crate) struct Host {
     halted: bool,
     /// When to read the tables if something is still in doubt.
     doubt_until: Option<Instant>,
+    /// Whether that time has come, and what is queued at the event socket may still settle it.
+    doubting: bool,
     failed: Option<DumpFailed>,
 }
 
@@ -133,6 +135,7 @@ impl Host {
             verified: None,
             halted: false,
             doubt_until: None,
+            doubting: false,
             failed: None,
         }
     }
@@ -234,6 +237,11 @@ impl Host {
             self.judge_dump(now, 0);
         }
         self.dumps.handle_drained(now);
+        // What is being read may settle it.
+        let is_due = std::mem::take(&mut self.doubting) && self.dumps.is_idle();
+        if is_due && self.mirror.settle_doubt() {
+            self.dumps.start(now);
+        }
     }
 
     /// The latest batch or dump request could not be sent.
@@ -249,9 +257,10 @@ impl Host {
     /// Whether the event socket must be read empty before anything else: after a loss, since a
     /// dump must come after what is queued; after an answer, since the notifications of what it
     /// confirms are queued by then, and until they are read the state seems not to be as wanted;
-    /// at the end of a dump of routes, which they may have disturbed.
+    /// at the end of a dump of routes, which they may have disturbed; and before a doubt leads to
+    /// a reading, however late this thread comes to read.
     pub(crate) fn is_draining(&self) -> bool {
-        self.dumps.is_draining() || self.settling || self.judging
+        self.dumps.is_draining() || self.settling || self.judging || self.doubting
     }
 
     /// Whether notifications were lost, and the tables are still to be read anew.
@@ -326,12 +335,9 @@ impl Host {
         if let Some(step) = late {
             self.after_dump(now, step);
         }
-        // What is being read may settle it.
         if self.dumps.is_idle() && self.doubt_until.is_some_and(|at| at <= now) {
             self.doubt_until = None;
-            if self.mirror.settle_doubt() {
-                self.dumps.start(now);
-            }
+            self.doubting = true;
         }
     }
 
@@ -362,7 +368,7 @@ impl Host {
 
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
-        self.settling || self.requests.is_busy() || !self.dumps.is_idle()
+        self.settling || self.doubting || self.requests.is_busy() || !self.dumps.is_idle()
     }
 
     /// The network as the events delivered so far tell it.
