@@ -243,3 +243,31 @@ fn a_collecting_wait_gathers_what_comes_meanwhile() {
         assert_eq!(seen, 2);
     });
 }
+
+#[test]
+fn a_collecting_wait_ends_by_what_comes_after_its_window() {
+    in_namespace(|| {
+        let mut ring = open(&config());
+        let socket = events(&mut ring, &[RTNLGRP_IPV4_IFADDR], 8 << 20);
+        ring.arm(socket);
+        ring.enter(Wait::None).unwrap();
+        for number in 1..21 {
+            // A child inherits this thread's namespace.
+            let address = format!("{}/32", address(number));
+            let script = "sleep 0.05; exec ip addr add \"$0\" dev lo";
+            let mut child = Command::new("sh").args(["-c", script, &address]).spawn().unwrap();
+            let started = std::time::Instant::now();
+            let wait = Wait::One {
+                timeout: Some(Duration::from_secs(10)),
+                collect: Some(Duration::from_micros(200)),
+            };
+            ring.enter(wait).unwrap();
+            let took = started.elapsed();
+            let mut seen = 0;
+            ring.reap(|_| seen += 1);
+            assert!(child.wait().unwrap().success());
+            assert!(took < Duration::from_secs(8), "{number}: {seen} after {took:?}");
+            assert_eq!(seen, 1);
+        }
+    });
+}
