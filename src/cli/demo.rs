@@ -51,11 +51,12 @@ pub(super) fn demo(
         say(out, words)?;
         let before = teller.corrections;
         let is_broken = break_it(&mut breaker, state, out)?;
-        let is_mended = is_mended(desired, &mut breaker, keeper, teller, out)?;
+        let least = before + usize::from(is_broken);
+        let is_mended = is_mended(desired, &mut breaker, keeper, teller, least, out)?;
         if keeper.has_ended() {
             return Ok(Exit::Clean);
         }
-        if is_broken && is_mended && teller.corrections > before {
+        if is_broken && is_mended {
             mended += 1;
         } else if is_broken {
             say(out, "this was not mended")?;
@@ -115,12 +116,14 @@ fn converge(
     Ok(false)
 }
 
-/// Tells the corrections until a look of the breaker's own finds nothing that differs.
+/// Tells the corrections until a look of the breaker's own finds nothing that differs, and the
+/// keeper has told at least so many: the network is right before it hears so.
 fn is_mended(
     desired: &Desired,
     breaker: &mut Applier,
     keeper: &mut KeeperHandle,
     teller: &mut Teller,
+    least: usize,
     out: &mut Out,
 ) -> Result<bool, Failure> {
     let deadline = Instant::now() + PATIENCE;
@@ -128,7 +131,7 @@ fn is_mended(
         while let Some(report) = keeper.next_report(Some(Duration::from_millis(50))) {
             teller.tell(&report, out)?;
         }
-        if breaker.plan(desired)?.is_empty() {
+        if teller.corrections >= least && breaker.plan(desired)?.is_empty() {
             return Ok(true);
         }
     }
