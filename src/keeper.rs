@@ -21,6 +21,7 @@ pub struct Keeper;
 pub struct KeeperBuilder {
     desired: Desired,
     options: Options,
+    is_filtered: bool,
 }
 
 /// A running keeper. Dropping it stops the keeper and leaves the network as it is.
@@ -77,7 +78,8 @@ impl Shared {
 impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
-        KeeperBuilder { desired, options: Options { keeps_events: false, ..Options::default() } }
+        let options = Options { keeps_events: false, ..Options::default() };
+        KeeperBuilder { desired, options, is_filtered: true }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -86,15 +88,28 @@ impl Keeper {
         let doorbell = Doorbell::new().map_err(EngineError::from)?;
         let shared = Arc::<Shared>::default();
         let (keeper, ending) = (Arc::clone(&shared), Arc::clone(&shared));
-        let KeeperBuilder { desired, options } = builder;
+        let KeeperBuilder { desired, options, is_filtered } = builder;
         let thread = EngineThread::spawn(
             options,
             doorbell.handle(),
-            move |engine, doorbell| keep(engine, desired, &keeper, doorbell),
+            move |engine, doorbell| {
+                keep(Keeping { engine, is_filtered }, desired, &keeper, doorbell)
+            },
             move || ending.lock().has_ended = true,
         )?;
         let canceller = thread.canceller.clone();
         Ok(KeeperHandle { shared, doorbell, canceller, thread: Some(thread) })
+    }
+}
+
+impl KeeperBuilder {
+    /// Whether the kernel holds back the notifications of foreign routes that compete with no
+    /// declared one; it does unless that is switched off. The outcome is the same either way: a
+    /// host that is full of routes is then read and looked at whole.
+    #[must_use]
+    pub fn filter(mut self, is_filtered: bool) -> Self {
+        self.is_filtered = is_filtered;
+        self
     }
 }
 
@@ -186,32 +201,46 @@ impl Stopper {
 
 /// The engine's thread.
 fn keep(
-    mut engine: Engine,
+    mut keeping: Keeping,
     desired: Desired,
     shared: &Shared,
     doorbell: &DoorbellHandle,
 ) -> Result<(), EngineError> {
-    let now = engine.now();
-    engine.host_mut().set_desired(now, Mode::Keep, desired);
+    keeping.set(desired);
     loop {
-        engine.turn(None)?;
-        if shared.has_orders.swap(false, Ordering::AcqRel) && obey(&mut engine, shared) {
+        keeping.engine.turn(None)?;
+        if shared.has_orders.swap(false, Ordering::AcqRel) && obey(&mut keeping, shared) {
             return Ok(());
         }
-        publish(&mut engine, shared, doorbell);
+        publish(&mut keeping.engine, shared, doorbell);
+    }
+}
+
+/// What the engine's thread works with.
+struct Keeping {
+    engine: Engine,
+    is_filtered: bool,
+}
+
+impl Keeping {
+    fn set(&mut self, desired: Desired) {
+        if self.is_filtered {
+            self.engine.set_filter(&desired.filter());
+        }
+        let now = self.engine.now();
+        self.engine.host_mut().set_desired(now, Mode::Keep, desired);
     }
 }
 
 /// Takes the orders of the handle; `true` where it is to end.
-fn obey(engine: &mut Engine, shared: &Shared) -> bool {
+fn obey(keeping: &mut Keeping, shared: &Shared) -> bool {
     let mut mailbox = shared.lock();
     if mailbox.is_stopping {
         return true;
     }
     if let Some(desired) = mailbox.desired.take() {
         drop(mailbox);
-        let now = engine.now();
-        engine.host_mut().set_desired(now, Mode::Keep, desired);
+        keeping.set(desired);
     }
     false
 }

@@ -110,3 +110,11 @@ pub(crate) const NAME_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// How long a wait may collect events of a burst.
 pub(crate) const COLLECT_WINDOW: Duration = Duration::from_micros(200);
+
+/// How many ranges of values a socket's filter tells apart for each kind of value: protocols,
+/// tables, links. Nearest neighbours are joined until they fit, and what lies between them passes.
+/// Four such sets and one of destinations at 7 instructions a range stay below the kernel's 4096.
+pub(crate) const FILTER_RANGES_MAX: usize = 64;
+/// The same for destinations. Programs are tried in this order: an old kernel gives the options
+/// of a socket only 20 KiB (`net.core.optmem_max`), for the filter in use and the next together.
+pub(crate) const FILTER_DESTINATIONS_MAX: [usize; 3] = [256, 32, 1];

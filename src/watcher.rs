@@ -7,6 +7,7 @@ use std::time::Instant;
 pub use self::spawned::WatcherHandle;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
+use crate::model::filter::Filter;
 use crate::model::network::Network;
 use crate::model::object::{Event, NetnsId};
 use crate::ring::Netns;
@@ -94,6 +95,14 @@ impl WatcherBuilder {
         self
     }
 
+    /// What to watch, in every namespace; everything unless set. The kernel holds back what the
+    /// filter does not want, so that costs the watcher nothing.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.options.filter = filter;
+        self
+    }
+
     /// Makes the ring one that can be polled for readiness.
     #[cfg(feature = "aio")]
     pub(crate) fn pollable(mut self) -> Self {
@@ -160,6 +169,15 @@ impl Watcher {
             self.engine.poll_events(&mut batch.events);
         }
         Ok(true)
+    }
+
+    /// Watches what `filter` wants from now on, and misses nothing over it.
+    ///
+    /// The tables are read anew. What is wanted no more is told as deleted, of cause
+    /// [`Cause::Filter`](crate::model::object::Cause::Filter), and what is wanted anew as new;
+    /// [`sync`](Self::sync) waits until that is done.
+    pub fn set_filter(&mut self, filter: &Filter) {
+        self.engine.set_filter(filter);
     }
 
     /// The network as the events delivered so far tell it, of the namespace that the watcher was

@@ -160,6 +160,7 @@ pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Va
         Cause::Notification => "notification",
         Cause::Dump => "dump",
         Cause::Derived => "derived",
+        Cause::Filter => "filter",
     };
     let (word, told) = match &event.what {
         What::New(it) => ("new", Some(it)),

@@ -44,6 +44,7 @@ pub use builder::{
 pub use diagnostic::{Diagnostic, DocumentError, Location, Source};
 
 use crate::model::address::Prefix;
+use crate::model::filter::Filter;
 use crate::model::kind::Settings;
 use crate::model::text::{LinkName, Mac};
 
@@ -135,6 +136,13 @@ impl Desired {
     /// Who the created links belong to.
     pub fn owner(&self) -> Option<&Owner> {
         self.owner.as_ref()
+    }
+
+    /// What must be heard of to keep it: all links and addresses, our own routes, and whatever
+    /// competes for the place of a declared one.
+    pub(crate) fn filter(&self) -> Filter {
+        let destinations = self.routes.iter().map(|route| route.to);
+        Filter::everything().protocols([self.protocol()]).and_destinations(destinations)
     }
 
     /// The protocol number of our routes and addresses.

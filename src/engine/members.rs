@@ -116,6 +116,12 @@ impl Members {
         self.slots.iter().flatten()
     }
 
+    /// The slots that are taken.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let taken = self.slots.iter().enumerate().filter(|(_, member)| member.is_some());
+        taken.map(|(slot, _)| slot).collect()
+    }
+
     pub(super) fn slot_of(&self, id: NetnsId) -> Option<Slot> {
         self.slots.iter().position(|member| member.as_ref().is_some_and(|it| it.id == id))
     }

@@ -4,6 +4,7 @@
 //! `io_uring_enter`: it submits what the last turn decided and waits for what comes next. There
 //! are no rules here that a pure room could hold.
 
+mod filters;
 mod follow;
 mod members;
 mod reaping;
@@ -24,6 +25,7 @@ use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
     RECEIVE_BUFFER_BYTES, REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES,
 };
+use crate::model::filter::Filter;
 use crate::model::object::{Cause, Event, NetnsId, What};
 use crate::ring::{
     BufferGroup, Config, DoorbellHandle, Identity, NamespaceError, Netns, OpenNetns, Ring,
@@ -44,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) netns: Option<Netns>,
     /// Whether all named namespaces are watched too, as they come and go.
     pub(crate) follows_names: bool,
+    /// What is watched.
+    pub(crate) filter: Filter,
 }
 
 impl Default for Options {
@@ -54,6 +58,7 @@ impl Default for Options {
             pollable: false,
             netns: None,
             follows_names: false,
+            filter: Filter::everything(),
         }
     }
 }
@@ -148,6 +153,7 @@ pub(crate) struct Engine {
     /// Those that a turn looks after; kept for its memory.
     current: Vec<Slot>,
     receive_buffer_bytes: usize,
+    filter: Filter,
     last_id: NetnsId,
     /// What happened to the namespaces themselves.
     events: Vec<Event>,
@@ -183,6 +189,7 @@ impl Engine {
             spare: Vec::new(),
             current: Vec::new(),
             receive_buffer_bytes: options.receive_buffer_bytes,
+            filter: options.filter.clone(),
             last_id: NetnsId::HOME,
             events: Vec::new(),
             last_seq: 0,
@@ -205,8 +212,8 @@ impl Engine {
 
     fn add_open(&mut self, open: &OpenNetns, netns: &Netns) -> Result<NetnsId, EngineError> {
         let id = NetnsId(self.last_id.0 + 1);
-        let options =
-            Options { receive_buffer_bytes: self.receive_buffer_bytes, ..Options::default() };
+        let (receive_buffer_bytes, filter) = (self.receive_buffer_bytes, self.filter.clone());
+        let options = Options { receive_buffer_bytes, filter, ..Options::default() };
         let mut member = open_member(&mut self.ring, Some(open), id, &options)?;
         let name = netns.to_string();
         member.name = Some(name.clone());
@@ -556,6 +563,11 @@ fn open_member(
         buffers: BufferGroup::Replies,
     })?;
     let receive_buffer_bytes = ring.receive_buffer_bytes(events);
-    let host = Host::new(Instant::now(), options.keeps_events, receive_buffer_bytes);
+    let now = Instant::now();
+    let mut host = Host::new(now, options.keeps_events, receive_buffer_bytes);
+    if options.filter != Filter::everything() {
+        filters::attach(ring, events, &options.filter);
+        host.set_filter(now, options.filter.clone());
+    }
     Ok(Member::new(id, events, requests, host))
 }

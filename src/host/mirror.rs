@@ -11,6 +11,7 @@ use super::doubt::Doubt;
 use super::silence::Silence;
 use crate::model::address::{Address, AddressKey};
 use crate::model::consequences::{Fate, Taken, Trigger, is_last_ipv4, taken_in_silence};
+use crate::model::filter::Filter;
 use crate::model::link::Link;
 use crate::model::network::{Network, Table};
 use crate::model::object::{Cause, Event, NetnsId, Object, What};
@@ -28,6 +29,8 @@ enum Key {
 #[derive(Debug, Default)]
 pub(crate) struct Mirror {
     network: Network,
+    /// What is held here; of anything else the end might not be heard.
+    filter: Filter,
     sequence: u64,
     reading: Option<Reading>,
     /// Whether the tables have been read since the last loss. Until then what a change takes
@@ -62,6 +65,25 @@ impl Mirror {
         &self.network
     }
 
+    /// From now on that is what is held. What is wanted no more leaves, and is told so; what is
+    /// wanted anew comes with the reading that follows.
+    pub(crate) fn set_filter(&mut self, filter: Filter, tell: &mut impl FnMut(Event)) {
+        let network = &self.network;
+        let routes = network.routes().filter(|route| !filter.wants_route(route));
+        let routes = routes.map(|route| Key::Route(route.key));
+        let addresses = network.addresses().filter(|own| !filter.wants_address(&own.key));
+        let addresses = addresses.map(|own| Key::Address(own.key));
+        let links = network.links().filter(|link| !filter.wants_link(link.index));
+        let links = links.map(|link| Key::Link(link.index));
+        let unwanted: Vec<_> = routes.chain(addresses).chain(links).collect();
+        for key in unwanted {
+            self.remove(key, Cause::Filter, tell);
+        }
+        self.filter = filter;
+        self.is_whole = false;
+        self.reading = None;
+    }
+
     /// Whether something may have changed that nobody told of, so that [`settle_doubt`] is due
     /// some time later.
     ///
@@ -77,6 +99,9 @@ impl Mirror {
 
     /// A notification that a link is there, as described.
     pub(crate) fn link(&mut self, link: Link, sender: u32, tell: &mut impl FnMut(Event)) {
+        if !self.filter.wants_link(link.index) {
+            return;
+        }
         self.touch(Key::Link(link.index));
         let before = self.network.link(link.index).copied();
         self.store_link(link, Cause::Notification, sender, tell);
@@ -125,6 +150,9 @@ impl Mirror {
         sender: u32,
         tell: &mut impl FnMut(Event),
     ) {
+        if !self.filter.wants_address(&address.key) {
+            return;
+        }
         self.touch(Key::Address(address.key));
         if !deleted {
             return self.store_address(address, Cause::Notification, sender, tell);
@@ -135,38 +163,60 @@ impl Mirror {
         self.take_along(Trigger::AddressGone(address.key), tell);
     }
 
-    /// A notification about a route.
+    /// A notification that a route is there; `shared` where it is one of several IPv6 next hops.
     pub(crate) fn route(
         &mut self,
-        route: Route,
-        deleted: bool,
+        mut route: Route,
+        shared: bool,
         sender: u32,
         tell: &mut impl FnMut(Event),
     ) {
-        self.touch(Key::Route(route.key));
-        if deleted {
-            if let Some(gone) = self.network.remove_route(route.key) {
-                self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
-            }
-            let mut others = self.network.routes_in(route.key.slot);
-            if route.key.via.is_some() && others.any(|other| !other.is_ipv4()) {
-                self.doubt.note_slot(route.key.slot, &self.network);
-            }
-            if let (Some(reading), true) = (&mut self.reading, route.key.via.is_some()) {
-                reading.silence.note_slot(route.key.slot);
-            }
-            return;
+        let is_wanted = self.filter.wants_route(&route);
+        if is_wanted {
+            self.touch(Key::Route(route.key));
         }
         let displaced = if route.replaced { self.displaced_by(&route) } else { Vec::new() };
-        // The mark of a replacement is kept only where something else was pushed out.
-        let replaced = !displaced.is_empty();
-        for key in displaced {
+        for &key in &displaced {
             self.touch(Key::Route(key));
-            if let Some(gone) = self.network.remove_route(key) {
-                self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
-            }
+            self.remove_by(key, sender, tell);
         }
-        self.store_route(Route { replaced, ..route }, Cause::Notification, sender, tell);
+        if !is_wanted {
+            return;
+        }
+        if shared && !route.replaced {
+            route.protocol = self.protocol_shown(&route);
+        }
+        // The mark of a replacement is kept only where something else was pushed out.
+        route.replaced = !displaced.is_empty();
+        self.store_route(route, Cause::Notification, sender, tell);
+    }
+
+    /// A notification that a route is gone.
+    pub(crate) fn route_gone(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
+        self.touch(Key::Route(key));
+        self.remove_by(key, sender, tell);
+        let mut others = self.network.routes_in(key.slot);
+        if key.via.is_some() && others.any(|other| !other.is_ipv4()) {
+            self.doubt.note_slot(key.slot, &self.network);
+        }
+        if let (Some(reading), true) = (&mut self.reading, key.via.is_some()) {
+            reading.silence.note_slot(key.slot);
+        }
+    }
+
+    fn remove_by(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
+        if let Some(gone) = self.network.remove_route(key) {
+            self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);
+        }
+    }
+
+    /// The protocol by which a dump shows one of several IPv6 next hops: that of the oldest, while
+    /// the notification that it came has its own.
+    fn protocol_shown(&self, route: &Route) -> u8 {
+        let is_sibling = |hop: &&Route| hop.key.via.is_some() && hop.nexthop_id == 0;
+        let known = self.network.route(route.key);
+        let known = known.or_else(|| self.network.routes_in(route.key.slot).find(is_sibling));
+        known.map_or(route.protocol, |known| known.protocol)
     }
 
     /// The routes that a replacement took the place of: on IPv4 the first of the slot, on IPv6
@@ -174,6 +224,13 @@ impl Mirror {
     fn displaced_by(&mut self, route: &Route) -> Vec<RouteKey> {
         if let Some(reading) = &mut self.reading {
             reading.silence.note_slot(route.key.slot);
+        }
+        if !self.filter.wants_rivals(&route.key.slot.to) {
+            // It may have pushed out a route that is not held here.
+            if self.network.routes_in(route.key.slot).next().is_some() {
+                self.doubt.raise();
+            }
+            return Vec::new();
         }
         let others = self.network.routes_in(route.key.slot).filter(|old| old.key != route.key);
         let others: Vec<_> = others.map(|old| old.key).collect();
@@ -262,7 +319,8 @@ impl Mirror {
 
     /// An entry of a dump.
     pub(crate) fn dumped_link(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
-        if self.is_news(Key::Link(link.index), |_| Fate::Stays) {
+        let is_wanted = self.filter.wants_link(link.index);
+        if is_wanted && self.is_news(Key::Link(link.index), |_| Fate::Stays) {
             self.store_link(link, Cause::Dump, 0, tell);
         }
     }
@@ -270,14 +328,16 @@ impl Mirror {
     /// An entry of a dump.
     pub(crate) fn dumped_address(&mut self, address: Address, tell: &mut impl FnMut(Event)) {
         let fate = |silence: &Silence| silence.fate_of_address(&address);
-        if self.is_news(Key::Address(address.key), fate) {
+        let is_wanted = self.filter.wants_address(&address.key);
+        if is_wanted && self.is_news(Key::Address(address.key), fate) {
             self.store_address(address, Cause::Dump, 0, tell);
         }
     }
 
     /// An entry of a dump.
     pub(crate) fn dumped_route(&mut self, route: Route, tell: &mut impl FnMut(Event)) {
-        if self.is_news(Key::Route(route.key), |silence| silence.fate_of_route(&route)) {
+        let fate = |silence: &Silence| silence.fate_of_route(&route);
+        if self.filter.wants_route(&route) && self.is_news(Key::Route(route.key), fate) {
             let known = self.network.route(route.key);
             let replaced = known.is_some_and(|known| known.replaced);
             if let (None, Some(reading)) = (known, &mut self.reading) {
@@ -287,28 +347,33 @@ impl Mirror {
         }
     }
 
-    /// A dump is whole: what it did not show is gone.
-    pub(crate) fn dump_ends(&mut self, tell: &mut impl FnMut(Event)) {
+    /// A dump is whole: what it did not show is gone. With the last one the reading ends.
+    pub(crate) fn dump_ends(&mut self, is_last: bool, tell: &mut impl FnMut(Event)) {
         let Some(reading) = &mut self.reading else {
             return;
         };
-        let (table, unseen) = (reading.table, std::mem::take(&mut reading.unseen));
+        let unseen = std::mem::take(&mut reading.unseen);
         for key in unseen {
-            let gone = match key {
-                Key::Link(index) => {
-                    self.take_along(Trigger::LinkGone(index), tell);
-                    self.network.remove_link(index).map(Object::Link)
-                }
-                Key::Address(key) => self.network.remove_address(key).map(Object::Address),
-                Key::Route(key) => self.network.remove_route(key).map(Object::Route),
-            };
-            if let Some(gone) = gone {
-                self.tell(Cause::Dump, 0, What::Deleted(gone), tell);
+            if let Key::Link(index) = key {
+                self.take_along(Trigger::LinkGone(index), tell);
             }
+            self.remove(key, Cause::Dump, tell);
         }
-        if table == Table::Routes {
+        if is_last {
             self.reading = None;
             self.is_whole = true;
+        }
+    }
+
+    /// Takes an object out and tells so; nothing happens where it is not held.
+    fn remove(&mut self, key: Key, cause: Cause, tell: &mut impl FnMut(Event)) {
+        let gone = match key {
+            Key::Link(index) => self.network.remove_link(index).map(Object::Link),
+            Key::Address(key) => self.network.remove_address(key).map(Object::Address),
+            Key::Route(key) => self.network.remove_route(key).map(Object::Route),
+        };
+        if let Some(gone) = gone {
+            self.tell(cause, 0, What::Deleted(gone), tell);
         }
     }
 
@@ -373,13 +438,7 @@ impl Mirror {
             if let Some(reading) = &mut self.reading {
                 reading.unseen.remove(&key);
             }
-            let gone = match taken {
-                Taken::Address(key) => self.network.remove_address(key).map(Object::Address),
-                Taken::Route(key) => self.network.remove_route(key).map(Object::Route),
-            };
-            if let Some(gone) = gone {
-                self.tell(Cause::Derived, 0, What::Deleted(gone), tell);
-            }
+            self.remove(key, Cause::Derived, tell);
         }
         self.doubt.note(trigger, &self.network);
     }

@@ -17,6 +17,7 @@ use bytes::BytesMut;
 use self::mirror::Mirror;
 use crate::desired::Desired;
 use crate::limits::DOUBT_DELAY;
+use crate::model::filter::Filter;
 use crate::model::network::Network;
 use crate::model::object::Event;
 use crate::plan::Step;
@@ -153,6 +154,15 @@ impl Host {
         self.reconcile = Some(reconcile);
         self.verified = None;
         self.halted = false;
+    }
+
+    /// From now on that is what is watched; the event socket passes it, and perhaps more. What is
+    /// wanted no more leaves the mirror now, and the tables are read anew.
+    pub(crate) fn set_filter(&mut self, now: Instant, filter: Filter) {
+        self.synced = false;
+        self.dumps.set_filter(filter.clone());
+        self.mirror.set_filter(filter, &mut |event| self.events.push(event));
+        self.tell(now);
     }
 
     /// Sends these steps once, in their order, in place of what was to be reached before.
@@ -427,8 +437,11 @@ impl Host {
                 Decoded::Address { address, deleted } => {
                     mirror.address(address, deleted, sender, &mut tell);
                 }
-                Decoded::Route { route, deleted } => {
-                    mirror.route(route, deleted, sender, &mut tell);
+                Decoded::Route { route, deleted: true, .. } => {
+                    mirror.route_gone(route.key, sender, &mut tell);
+                }
+                Decoded::Route { route, shared, .. } => {
+                    mirror.route(route, shared, sender, &mut tell);
                 }
                 Decoded::Overrun => lost = true,
                 _ => {}
@@ -493,9 +506,9 @@ impl Host {
         match step {
             DumpStep::Again | DumpStep::Restart => {}
             DumpStep::Failed(errno) => self.failed = Some(DumpFailed { errno }),
-            DumpStep::Next => self.mirror.dump_ends(&mut |event| self.events.push(event)),
+            DumpStep::Next => self.mirror.dump_ends(false, &mut |event| self.events.push(event)),
             DumpStep::Finished => {
-                self.mirror.dump_ends(&mut |event| self.events.push(event));
+                self.mirror.dump_ends(true, &mut |event| self.events.push(event));
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {

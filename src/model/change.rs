@@ -135,7 +135,7 @@ pub struct RouteChange {
     pub metric: u32,
     /// The routing table.
     pub table: u32,
-    /// The RTPROT_* number.
+    /// The RTPROT_* number; in a deletion 0 is any.
     pub protocol: u8,
 }
 

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod change;
 pub mod consequences;
+pub mod filter;
 mod fold;
 pub mod kind;
 pub mod link;

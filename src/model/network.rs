@@ -23,6 +23,27 @@ pub enum Table {
     Routes,
 }
 
+impl Table {
+    /// The table that is read after this one.
+    pub(crate) fn next(self) -> Option<Self> {
+        match self {
+            Self::Links => Some(Self::Addresses),
+            Self::Addresses => Some(Self::Routes),
+            Self::Routes => None,
+        }
+    }
+
+    /// The tables without whose news this one's would not be true: what the kernel takes away in
+    /// silence goes with an object of theirs.
+    pub(crate) fn stands_on(self) -> &'static [Self] {
+        match self {
+            Self::Links => &[],
+            Self::Addresses => &[Self::Links],
+            Self::Routes => &[Self::Links, Self::Addresses],
+        }
+    }
+}
+
 /// The network state of one namespace.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {

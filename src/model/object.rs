@@ -86,6 +86,9 @@ pub enum Cause {
     Dump,
     /// It follows from another event; the kernel does not announce it.
     Derived,
+    /// The filter was changed and wants the object no more: it is gone from here, and may well
+    /// exist.
+    Filter,
 }
 
 /// Names an object in plans, reports and errors.

@@ -12,6 +12,8 @@ pub const TABLE_LOCAL: u32 = 255;
 pub const RTN_UNICAST: u8 = 1;
 /// RTN_LOCAL.
 pub const RTN_LOCAL: u8 = 2;
+/// RTPROT_UNSPEC: in a deletion, any protocol.
+pub const PROTOCOL_UNSPEC: u8 = 0;
 /// RTPROT_KERNEL: the kernel made it.
 pub const PROTOCOL_KERNEL: u8 = 2;
 /// RTPROT_BOOT: what `ip route` uses.
@@ -21,7 +23,7 @@ pub const METRIC_IPV6_DEFAULT: u32 = 1024;
 
 /// The names of route protocols, by RTPROT_* number.
 pub const PROTOCOL_NAMES: &[(u8, &str)] = &[
-    (0, "unspec"),
+    (PROTOCOL_UNSPEC, "unspec"),
     (1, "redirect"),
     (PROTOCOL_KERNEL, "kernel"),
     (PROTOCOL_BOOT, "boot"),

@@ -6,7 +6,8 @@ use super::{Difference, Rank, Reason, Shown, via_shown};
 use crate::desired::{DesiredRoute, State};
 use crate::model::change::{Change, RouteChange};
 use crate::model::route::{
-    PROTOCOL_KERNEL, RTN_UNICAST, Route, is_daemon_protocol, protocol_name, type_name,
+    PROTOCOL_KERNEL, PROTOCOL_UNSPEC, RTN_UNICAST, Route, is_daemon_protocol, protocol_name,
+    type_name,
 };
 
 impl Diff<'_> {
@@ -167,16 +168,18 @@ impl Diff<'_> {
         differences
     }
 
-    /// A route that is there, spelt as the request that names it and no other.
+    /// A route that is there, spelt as the request that names it and no other. One of several
+    /// next hops is not named by its protocol, which is not shown.
     fn observed_change(&self, now: &Route) -> RouteChange {
         let slot = now.key.slot;
+        let is_sibling = !now.is_ipv4() && self.is_sibling(now);
         RouteChange {
             to: slot.to,
             via: now.key.via,
             dev: self.observed.name_of(now.key.dev),
             metric: slot.metric,
             table: slot.table,
-            protocol: now.protocol,
+            protocol: if is_sibling { PROTOCOL_UNSPEC } else { now.protocol },
         }
     }
 }

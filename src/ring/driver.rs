@@ -146,6 +146,19 @@ impl Ring {
         self.socket(id).map_or(0, |socket| socket.receive_buffer_bytes)
     }
 
+    /// Lets the kernel drop what `program` (classic BPF) refuses, before it reaches the socket's
+    /// queue; `None` lets all pass again. It acts on unicast too: never dump through that socket.
+    ///
+    /// The error is the kernel's number, after which the filter is as before: ENOMEM where the
+    /// program is too large for `net.core.optmem_max`, EINVAL where it is none.
+    pub(crate) fn set_filter(
+        &mut self,
+        id: SocketId,
+        program: Option<&[libc::sock_filter]>,
+    ) -> Result<(), i32> {
+        self.socket(id).map_or(Ok(()), |socket| socket.set_filter(program))
+    }
+
     #[cfg(test)]
     /// What SO_SNDBUF reads: a larger send is refused (EMSGSIZE).
     pub(crate) fn send_buffer_bytes(&self, id: SocketId) -> usize {

@@ -45,6 +45,9 @@ pub(super) const DROP_WAIT: Duration = Duration::from_millis(100);
 /// this holds the largest batch; without privilege `net.core.wmem_max` caps it near 416 KiB.
 pub(super) const SEND_BUFFER_BYTES: usize = 1 << 20;
 
+/// The longest filter of a socket that the kernel takes (BPF_MAXINSNS, `linux/bpf_common.h`).
+pub(super) const FILTER_INSTRUCTIONS_MAX: u16 = 4096;
+
 /// Entries of the small rings of a doorbell and of an old kernel's waker: rings coalesce, so one
 /// message is on its way at a time, and a second may follow while the first is being read.
 pub(super) const BELL_ENTRIES: u32 = 4;

@@ -10,7 +10,7 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
 
 use super::error::RingError;
-use super::limits::SEND_BUFFER_BYTES;
+use super::limits::{FILTER_INSTRUCTIONS_MAX, SEND_BUFFER_BYTES};
 use super::{BufferGroup, SocketConfig};
 
 /// SK_MEMINFO_* of `linux/sock_diag.h`, which libc does not name.
@@ -102,6 +102,34 @@ impl Socket {
             #[cfg(test)]
             send_buffer_bytes,
         })
+    }
+
+    /// Attaches a filter of classic BPF in place of the one that is there; without one, takes that
+    /// away. The kernel exchanges them at once: no datagram meets neither.
+    pub(super) fn set_filter(&self, program: Option<&[libc::sock_filter]>) -> Result<(), i32> {
+        let Some(program) = program else {
+            return match set_option(&self.fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0) {
+                Err(libc::ENOENT) => Ok(()),
+                result => result,
+            };
+        };
+        let len = u16::try_from(program.len()).map_err(|_| libc::EINVAL)?;
+        if len > FILTER_INSTRUCTIONS_MAX {
+            return Err(libc::EINVAL);
+        }
+        let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+        // SAFETY: the kernel copies `len` instructions from the borrowed slice, and writes none,
+        // before the call returns.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const program).cast(),
+                size_of_val(&program) as libc::socklen_t,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(last_errno()) }
     }
 
     pub(super) fn is_busy(&self) -> bool {

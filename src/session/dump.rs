@@ -14,6 +14,7 @@ use crate::limits::{
     DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY, ROUTE_LOOKS_DISTURBED_MAX,
     ROUTE_LOOKS_MAX,
 };
+use crate::model::filter::Filter;
 use crate::model::network::Table;
 use crate::wire::encode;
 
@@ -28,6 +29,8 @@ pub(crate) struct Dumps {
     restarts: u32,
     errors: u32,
     looks: u32,
+    /// What is wanted; tables of which nothing is are not read.
+    filter: Filter,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +65,27 @@ impl Dumps {
     /// Reads all tables, now, unless they are being read already.
     pub(crate) fn start(&mut self, now: Instant) {
         if self.state == State::Idle {
-            *self = Self::default();
-            self.state = State::Wanted { table: Table::Links, at: now, goes_on: false };
+            self.reset();
+            // Where nothing is wanted, the links are read for nothing, so that it ends anyway.
+            let table = self.wanted_from(Some(Table::Links)).unwrap_or(Table::Links);
+            self.state = State::Wanted { table, at: now, goes_on: false };
         }
+    }
+
+    /// From now on that is what is wanted: reads the tables anew, after what is queued.
+    pub(crate) fn set_filter(&mut self, filter: Filter) {
+        self.filter = filter;
+        self.handle_lost();
+    }
+
+    fn reset(&mut self) {
+        *self = Self { filter: std::mem::take(&mut self.filter), ..Self::default() };
+    }
+
+    /// The first table that is wanted, from that one on.
+    fn wanted_from(&self, table: Option<Table>) -> Option<Table> {
+        let mut tables = std::iter::successors(table, |table| table.next());
+        tables.find(|&table| self.filter.wants_table(table))
     }
 
     /// Notifications were lost.
@@ -83,7 +104,7 @@ impl Dumps {
     /// The event socket has been read empty.
     pub(crate) fn handle_drained(&mut self, now: Instant) {
         if self.state == State::Draining {
-            *self = Self::default();
+            self.reset();
             self.start(now);
         }
     }
@@ -117,7 +138,12 @@ impl Dumps {
             return None;
         }
         let sequence = numbers.next();
-        encode::dump(table, sequence, buffer);
+        match self.filter.dumped_routes() {
+            (protocol, of) if table == Table::Routes => {
+                encode::dump_routes(protocol, of, sequence, buffer);
+            }
+            _ => encode::dump(table, sequence, buffer),
+        }
         let (deadline, interrupted) = (now + DUMP_DEADLINE, false);
         self.lost_parts = false;
         self.state = State::InFlight { table, sequence, deadline, interrupted };
@@ -171,13 +197,9 @@ impl Dumps {
             return DumpStep::Again;
         }
         (self.looks, self.restarts, self.errors) = (0, 0, 0);
-        let next = match table {
-            Table::Links => Table::Addresses,
-            Table::Addresses => Table::Routes,
-            Table::Routes => {
-                self.state = State::Idle;
-                return DumpStep::Finished;
-            }
+        let Some(next) = self.wanted_from(table.next()) else {
+            self.state = State::Idle;
+            return DumpStep::Finished;
         };
         self.state = State::Wanted { table: next, at: now, goes_on: false };
         DumpStep::Next

@@ -48,6 +48,9 @@ pub(crate) enum Decoded<'a> {
         route: Route,
         /// RTM_DELROUTE.
         deleted: bool,
+        /// It is one of several IPv6 next hops, all shown under the protocol of the first: of
+        /// the newest in a notification, of the oldest in a dump.
+        shared: bool,
     },
     /// NLMSG_ERROR, which is a success where its errno is 0.
     Ack(Ack<'a>),

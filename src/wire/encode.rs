@@ -14,7 +14,7 @@ use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 
 use super::numbers::flags::*;
 use super::view::MESSAGE_FLAGS_OFFSET;
@@ -39,6 +39,24 @@ pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
         Table::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
     };
     append(message, NLM_F_DUMP, sequence, out);
+}
+
+/// Appends the request for a dump of the routes of one protocol, of one routing table, of both or
+/// of all. Strict checking makes the kernel leave the others out; without it they come too.
+pub(crate) fn dump_routes(
+    protocol: Option<u8>,
+    table: Option<u32>,
+    sequence: u32,
+    out: &mut BytesMut,
+) {
+    let mut message = RouteMessage::default();
+    message.header.protocol = protocol.unwrap_or_default().into();
+    match table.map(u8::try_from) {
+        Some(Ok(table)) => message.header.table = table,
+        Some(Err(_)) => message.attributes.extend(table.map(RouteAttribute::Table)),
+        None => {}
+    }
+    append(RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP, sequence, out);
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@
 
 pub(crate) mod decode;
 pub(crate) mod encode;
+pub(crate) mod filter;
 mod kind;
 pub(crate) mod numbers;
 pub(crate) mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -31,12 +31,12 @@ pub(crate) struct Message<'a> {
 /// The bytes of `struct nlmsghdr`: u32 len, u16 type, u16 flags, u32 seq, u32 pid.
 pub(super) const MESSAGE_HEADER_BYTES: usize = 16;
 pub(super) const MESSAGE_FLAGS_OFFSET: usize = 6;
-const MESSAGE_TYPE_OFFSET: usize = 4;
+pub(super) const MESSAGE_TYPE_OFFSET: usize = 4;
 const MESSAGE_SEQUENCE_OFFSET: usize = 8;
 const MESSAGE_PORT_OFFSET: usize = 12;
 
 /// The bytes of `struct nlattr`: u16 len, u16 type.
-const ATTRIBUTE_HEADER_BYTES: usize = 4;
+pub(super) const ATTRIBUTE_HEADER_BYTES: usize = 4;
 const ATTRIBUTE_KIND_OFFSET: usize = 2;
 /// NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
 const ATTRIBUTE_KIND_MASK: u16 = 0x3fff;

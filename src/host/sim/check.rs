@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::kernel::{Kernel, SimRoute, SimSlot};
-use crate::model::address::{IFA_F_SECONDARY, IFA_F_TENTATIVE};
+use crate::model::address::{IFA_F_SECONDARY, IFA_F_TENTATIVE, Prefix};
+use crate::model::filter::Filter;
 use crate::model::network::Network;
 use crate::model::object::{Event, Object, What};
 
 /// What one side has and the other has not; empty where they agree.
-pub(super) fn differences(kernel: &Kernel, mirror: &Network) -> Vec<String> {
-    let (kernel, mirror) = (lines_of_kernel(kernel), lines_of_network(mirror));
+/// Of the kernel's, what `filter` wants.
+pub(super) fn differences(kernel: &Kernel, mirror: &Network, filter: &Filter) -> Vec<String> {
+    let (kernel, mirror) = (lines_of_kernel(kernel, filter), lines_of_network(mirror));
     let lacking = kernel.difference(&mirror).map(|line| format!("it lacks {line}"));
     let stale = mirror.difference(&kernel).map(|line| format!("it invents {line}"));
     lacking.chain(stale).collect()
@@ -53,7 +55,7 @@ pub(super) fn link_of(object: &Object) -> u32 {
     }
 }
 
-fn lines_of_kernel(kernel: &Kernel) -> BTreeSet<String> {
+fn lines_of_kernel(kernel: &Kernel, filter: &Filter) -> BTreeSet<String> {
     let links = kernel.links.iter().map(|(index, link)| {
         let mac: Vec<_> = link.mac.iter().map(|byte| format!("{byte:02x}")).collect();
         let (name, kind, up, mtu) = (&link.name, link.kind, link.up, link.mtu);
@@ -65,25 +67,31 @@ fn lines_of_kernel(kernel: &Kernel) -> BTreeSet<String> {
         let (permanent, secondary) = (own.permanent, own.secondary);
         format!("address {index} {address}/{len} {permanent} {secondary} {}", own.tentative)
     });
-    let routes = kernel.routes.iter().flat_map(|(slot, routes)| lines_of_slot(slot, routes));
+    let routes = kernel.routes.iter();
+    let routes = routes.flat_map(|(slot, routes)| lines_of_slot(slot, routes, filter));
     links.chain(addresses).chain(routes).collect()
 }
 
-fn lines_of_slot(slot: &SimSlot, routes: &[SimRoute]) -> Vec<String> {
+fn lines_of_slot(slot: &SimSlot, routes: &[SimRoute], filter: &Filter) -> Vec<String> {
     let (table, to, len, metric) = slot;
     // Siblings of IPv6 are shown by the protocol of the first.
     let first = routes.iter().find(|route| route.via.is_some());
+    let is_declared = filter.destinations.contains(&Prefix { address: *to, len: *len });
+    let protocols = filter.protocols.as_ref();
     let line = |route: &SimRoute| {
         let is_sibling = to.is_ipv6() && route.via.is_some();
         let shown = first.filter(|_| is_sibling).unwrap_or(route);
+        if !is_declared && protocols.is_some_and(|wanted| !wanted.contains(&shown.protocol)) {
+            return None;
+        }
         let hops: Vec<_> = route.hops.iter().map(|hop| (hop.via, hop.dev)).collect();
         let SimRoute { via, dev, scope, .. } = route;
         let (protocol, source) = (shown.protocol, shown.source);
-        format!(
+        Some(format!(
             "route {table} {to}/{len} {metric} {via:?} {dev} {protocol} {scope} {source:?} {hops:?}"
-        )
+        ))
     };
-    routes.iter().map(line).collect()
+    routes.iter().filter_map(line).collect()
 }
 
 fn lines_of_network(network: &Network) -> BTreeSet<String> {

@@ -51,6 +51,7 @@ fn a_watched_mirror_is_true_after_any_history() {
 fn what_is_declared_holds_when_the_faults_stop() {
     for_each_seed(|seed| {
         let mut world = World::new(seed, true);
+        world.watch(seed % 2 == 0);
         world.keep(Mode::Keep);
         world.live();
         world.come_to_rest();

@@ -9,12 +9,14 @@ use super::check::{differences, fold, link_of};
 use super::foreign;
 use super::kernel::{Kernel, Put, Read, SimRoute, forged_deletion, overrun, stray_ack};
 use crate::desired::Desired;
+use crate::model::filter::Filter;
 use crate::model::network::Network;
-use crate::model::object::{Event, What};
+use crate::model::object::{Cause, Event, What};
 use crate::plan::Plan;
 use crate::plan::tests::model;
 use crate::plan::tests::random::{self, Random};
 use crate::reconcile::Mode;
+use crate::wire::filter;
 
 /// The random turns of one history.
 const STEPS: usize = 120;
@@ -35,6 +37,7 @@ pub(super) struct World {
     pub(super) random: Random,
     pub(super) desired: Desired,
     pub(super) now: Instant,
+    filter: Filter,
     /// The fold of all events.
     replayed: Network,
     is_faulty: bool,
@@ -67,12 +70,22 @@ impl World {
             }
         }
         let (replayed, keeps) = (Network::default(), false);
-        Self { host, kernel, random, desired, now, replayed, is_faulty, keeps, stable }
+        let filter = Filter::everything();
+        Self { host, kernel, random, desired, now, filter, replayed, is_faulty, keeps, stable }
     }
 
     pub(super) fn keep(&mut self, mode: Mode) {
         self.keeps = true;
         self.host.set_desired(self.now, mode, self.desired.clone());
+    }
+
+    /// Watches all, or what has to be heard of to keep it, as the engine lets it.
+    pub(super) fn watch(&mut self, is_filtered: bool) {
+        let everything = Filter::everything;
+        self.filter = if is_filtered { self.desired.filter() } else { everything() };
+        self.kernel.program = filter::program(&self.filter, 1 + self.random.below(4));
+        self.host.set_filter(self.now, self.filter.clone());
+        self.listen();
     }
 
     /// One turn as the engine makes it: timers, one transmission, then some of what is queued,
@@ -186,6 +199,9 @@ impl World {
 
     /// What existed throughout is never told deleted, nor changed.
     fn check_event(&self, event: &Event) {
+        if event.cause == Cause::Filter {
+            return;
+        }
         if let What::Deleted(object) | What::Changed { before: object, .. } = &event.what {
             let link = link_of(object);
             assert!(link != 1 && link != self.stable, "nobody touched it: {event:?}");
@@ -216,6 +232,10 @@ impl World {
                 0 => self.kernel.faults.busy = true,
                 1 => self.kernel.faults.lose_ack = true,
                 2 => self.kernel.events.fail(),
+                3 => {
+                    let is_filtered = self.random.one_in(2);
+                    self.watch(is_filtered);
+                }
                 _ => {}
             }
             // Now and then a storm, which no queue of this size holds.
@@ -268,7 +288,7 @@ impl World {
 
     /// The mirror is what the kernel has, and the events add up to it.
     pub(super) fn check_mirror(&self) {
-        let differences = differences(&self.kernel, self.host.network());
+        let differences = differences(&self.kernel, self.host.network(), &self.filter);
         assert!(differences.is_empty(), "the mirror is not true: {differences:#?}");
         assert!(self.replayed == *self.host.network(), "the events do not add up to the mirror");
     }

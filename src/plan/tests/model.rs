@@ -44,7 +44,7 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             let found = network.routes_in(slot_of(route)).find(|now| {
                 now.key.via == route.via
                     && dev.is_none_or(|dev| dev == now.key.dev)
-                    && now.protocol == route.protocol
+                    && (now.protocol == route.protocol || route.protocol == 0)
             });
             let key = found.ok_or(format!("no {route:?}"))?.key;
             network.remove_route(key);

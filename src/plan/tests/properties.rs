@@ -144,10 +144,11 @@ fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
             let in_slot = |wanted: &&crate::desired::DesiredRoute| {
                 (wanted.to, wanted.metric, wanted.table) == (route.to, route.metric, route.table)
             };
-            let is_there = network.routes().any(|now| {
+            // One of several next hops is named without its protocol.
+            let there = network.routes().find(|now| {
                 now.key.slot.to == route.to
                     && now.key.via == route.via
-                    && now.protocol == route.protocol
+                    && (now.protocol == route.protocol || route.protocol == 0)
             });
             let is_same_hop = |wanted: &crate::desired::DesiredRoute| {
                 wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev)
@@ -156,8 +157,8 @@ fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
                 network.routes().any(|now| now.replaced && now.key.via == route.via);
             let mut slots = desired.routes().iter().filter(in_slot).peekable();
             let is_in_slot = slots.peek().is_some();
-            let is_ours = route.protocol == desired.protocol();
-            is_there && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
+            let is_ours = there.is_some_and(|now| now.protocol == desired.protocol());
+            there.is_some() && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The ring against the real kernel, each test in a network namespace of its own.
 
 mod cancel;
+mod filter;
 mod lifetime;
 mod overrun;
 mod process;

@@ -95,18 +95,19 @@ fn emit<'a>(
     sink: &mut impl FnMut(Decoded<'a>),
 ) {
     let Some(first) = hops(multipath).next() else {
-        return sink(Decoded::Route { route, deleted });
+        return sink(Decoded::Route { route, deleted, shared: false });
     };
     if route.is_ipv4() {
         (route.key.via, route.key.dev) = (first.via, first.dev);
         if hops(multipath).nth(1).is_some() {
             route.hops = hops(multipath).collect();
         }
-        return sink(Decoded::Route { route, deleted });
+        return sink(Decoded::Route { route, deleted, shared: false });
     }
+    let shared = hops(multipath).nth(1).is_some();
     for hop in hops(multipath) {
         (route.key.via, route.key.dev) = (hop.via, hop.dev);
-        sink(Decoded::Route { route: route.clone(), deleted });
+        sink(Decoded::Route { route: route.clone(), deleted, shared });
         // One replacement made them all: the second did not replace the first.
         route.replaced = false;
     }

@@ -451,7 +451,7 @@ fn a_replacement_takes_the_slot_and_says_so() {
         listener.recv(&mut datagram, 0).unwrap();
         for message in messages(&datagram) {
             decode(&message.unwrap(), &mut |decoded| match decoded {
-                Decoded::Route { route, deleted } => {
+                Decoded::Route { route, deleted, .. } => {
                     assert_eq!((route.replaced, deleted), (replaced, false));
                 }
                 other => panic!("{other:?}"),

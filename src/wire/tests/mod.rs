@@ -1,5 +1,7 @@
 //! The room against the kernel, against netlink-packet-route, and against nonsense.
 
+pub(crate) mod bpf;
+mod filter;
 mod kernel_changes;
 mod kernel_state;
 mod namespace;

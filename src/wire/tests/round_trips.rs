@@ -203,7 +203,7 @@ proptest! {
         let mode = [NLM_F_CREATE | create, NLM_F_CREATE | NLM_F_REPLACE, 0][what];
         prop_assert_eq!(flags, NLM_F_REQUEST | mode);
         let decoded = decode_all(&bytes);
-        let [Decoded::Route { route, deleted }] = &decoded[..] else {
+        let [Decoded::Route { route, deleted, .. }] = &decoded[..] else {
             panic!("{decoded:?}");
         };
         prop_assert_eq!(*deleted, what == 2);

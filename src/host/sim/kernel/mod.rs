@@ -24,6 +24,8 @@ pub(super) use self::routes::{Put, SimHop, SimRoute, SimSlot};
 pub(super) use self::socket::{Read, Socket};
 pub(super) use self::spell::{forged_deletion, overrun, stray_ack};
 use crate::model::network::Table;
+use crate::wire::filter::Instruction;
+use crate::wire::tests::bpf;
 
 const TABLE_LOCAL: u32 = 255;
 const NLM_F_MULTI: u16 = 2;
@@ -78,6 +80,8 @@ pub(super) struct Kernel {
     generations: [u64; 2],
     /// Requests that were no RTM_GET*.
     pub(super) writes: u64,
+    /// The program that the event socket has.
+    pub(super) program: Option<Vec<Instruction>>,
 }
 
 impl Kernel {
@@ -97,6 +101,7 @@ impl Kernel {
             dump: None,
             generations: [0; 2],
             writes: 0,
+            program: None,
         }
     }
 
@@ -215,6 +220,10 @@ impl Kernel {
     }
 
     fn tell(&mut self, message: Rt, flags: u16) {
-        self.events.deliver(spell::encoded(message, flags, 0));
+        let datagram = spell::encoded(message, flags, 0);
+        let program = self.program.as_ref();
+        if program.is_none_or(|program| bpf::run(program, &datagram) != 0) {
+            self.events.deliver(datagram);
+        }
     }
 }

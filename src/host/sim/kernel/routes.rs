@@ -144,7 +144,11 @@ impl Kernel {
 
     pub(super) fn delete_route(&mut self, request: &RouteMessage) -> i32 {
         let (slot, route) = spell::route_of(request);
-        let is_it = |hop: &SimRoute| hop.is_same_hop(&route) && hop.protocol == route.protocol;
+        // Protocol 0 is any.
+        let is_it = |hop: &SimRoute| {
+            let is_named = hop.protocol == route.protocol || route.protocol == 0;
+            hop.is_same_hop(&route) && is_named
+        };
         match self.routes.get(&slot).is_some_and(|hops| hops.iter().any(is_it)) {
             true => self.remove_routes(|at, hop| *at == slot && is_it(hop), true),
             false => return libc::ESRCH,

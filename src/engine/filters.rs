@@ -1,0 +1,57 @@
+//! Gives the event sockets what the kernel is to hold back.
+
+use std::time::Instant;
+
+use super::Engine;
+use crate::limits::FILTER_DESTINATIONS_MAX;
+use crate::model::filter::Filter;
+use crate::ring::{Ring, SocketId};
+use crate::wire::filter::{self, Instruction};
+
+impl Engine {
+    /// Watches what `filter` wants from now on, in every namespace. The kernel has it before the
+    /// tables are dumped, so nothing falls between the two; what it cannot have it leaves to the
+    /// mirror.
+    pub(crate) fn set_filter(&mut self, filter: &Filter) {
+        if self.filter == *filter {
+            return;
+        }
+        self.filter = filter.clone();
+        let now = Instant::now();
+        for slot in self.members.slots() {
+            if let Some(member) = self.members.get_mut(slot) {
+                attach(&mut self.ring, member.events, filter);
+                member.host.set_filter(now, filter.clone());
+            }
+            self.members.refresh(slot);
+            self.members.activate(slot);
+        }
+    }
+}
+
+/// Gives the kernel the most exact program that it takes; where it takes none, all pass.
+pub(super) fn attach(ring: &mut Ring, socket: SocketId, filter: &Filter) {
+    let mut errno = 0;
+    for destinations_max in FILTER_DESTINATIONS_MAX {
+        let Some(program) = filter::program(filter, destinations_max) else { break };
+        let program: Vec<_> = program.into_iter().map(sock_filter).collect();
+        match ring.set_filter(socket, Some(&program)) {
+            Ok(()) => return,
+            Err(error) => errno = error,
+        }
+        // The old one may take the room; without it more passes, and nothing is missed.
+        if ring.set_filter(socket, None).is_err() {
+            break;
+        }
+    }
+    if errno != 0 {
+        tracing::warn!(errno, "the kernel takes no filter; everything is read and looked at");
+    }
+    let detached = ring.set_filter(socket, None);
+    debug_assert_eq!(detached, Ok(()), "a filter that is not locked can be taken away");
+}
+
+/// An instruction as the ring takes it.
+fn sock_filter(Instruction { code, jt, jf, k }: Instruction) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
