@@ -348,6 +348,24 @@ fn watch_tells_changes_as_json() {
 }
 
 #[test]
+fn watch_tells_only_the_routes_that_were_asked_for() {
+    in_namespace("watch_tells_only_the_routes_that_were_asked_for", || {
+        ip("route add 192.0.2.1/32 dev lo proto bgp");
+        ip("route add 192.0.2.2/32 dev lo proto bgp table 77");
+        ip("route add 192.0.2.3/32 dev lo proto static");
+        let words = ["watch", "--dump", "route", "--protocol", "bgp", "--table", "main"];
+        let mut running = Running::start(&words);
+        assert!(running.line().contains("192.0.2.1/32"), "the only one that is there");
+        ip("route add 192.0.2.4/32 dev lo proto static");
+        ip("route add 192.0.2.5/32 dev lo proto bgp table 77");
+        ip("route add 192.0.2.6/32 dev lo proto bgp");
+        assert!(running.line().contains("192.0.2.6/32"), "the only one that was added");
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+        assert_eq!(status(&run(&["watch", "--protocol", "nonsense"])), Some(2));
+    });
+}
+
+#[test]
 fn the_demo_breaks_and_mends_a_sandbox() {
     let before = std::fs::read_link("/proc/self/ns/net").expect("/proc is there");
     let output = run(&["run", "--sandbox", "--demo", "examples/host.toml"]);

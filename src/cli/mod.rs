@@ -18,6 +18,7 @@ mod run;
 mod show;
 mod start;
 mod watch;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::exit::{Exit, Failure};
 use self::out::Out;
+use crate::model::network::Table;
 use crate::ring::signals::Signals;
 
 /// Sets up Linux network links and keeps them exactly as declared.
@@ -116,6 +118,12 @@ enum Verb {
         /// Watches every namespace of `ip netns list` too, as they come and go; needs CAP_SYS_ADMIN
         #[arg(long)]
         all_netns: bool,
+        /// Of routes, only those of that protocol, by name or number; may be repeated
+        #[arg(long = "protocol", value_name = "PROTOCOL", value_parser = words::protocol)]
+        protocols: Vec<u8>,
+        /// Of routes, only those of that table, by name or number; may be repeated
+        #[arg(long = "table", value_name = "TABLE", value_parser = words::table)]
+        tables: Vec<u32>,
     },
     /// Shows the network as it is
     Show {
@@ -139,6 +147,15 @@ enum ObjectType {
 }
 
 impl ObjectType {
+    /// The table that it stands in.
+    fn table(self) -> Table {
+        match self {
+            Self::Link => Table::Links,
+            Self::Address => Table::Addresses,
+            Self::Route => Table::Routes,
+        }
+    }
+
     /// Whether these words ask for that type; none ask for all.
     fn is_wanted(self, objects: &[Self]) -> bool {
         objects.is_empty() || objects.contains(&self)
@@ -198,9 +215,10 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             plan::check(&desired, Signals::block(), out)
         }
-        Verb::Watch { objects, dump, all_netns } => {
+        Verb::Watch { objects, dump, all_netns, protocols, tables } => {
             start::enter(common)?;
-            let wish = watch::Wish { objects, dump: *dump, all_netns: *all_netns };
+            let (dump, all_netns) = (*dump, *all_netns);
+            let wish = watch::Wish { objects, protocols, tables, dump, all_netns };
             watch::watch(&wish, common.netns.as_deref(), Signals::block(), out)
         }
         Verb::Show { objects } => {

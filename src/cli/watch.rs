@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::json::Names;
 use super::out::{Ink, Out};
 use super::{ObjectType, json, start};
+use crate::model::filter::Filter;
 use crate::model::object::{Event, NetnsId, Object, ObjectId, What};
 use crate::model::text::LinkName;
 use crate::ring::signals::Signals;
@@ -16,10 +17,30 @@ use crate::watcher::{Batch, Wake, Watcher};
 /// What is to be watched.
 pub(super) struct Wish<'a> {
     pub(super) objects: &'a [ObjectType],
+    /// Of routes, only those of these protocols and tables; all where there are none.
+    pub(super) protocols: &'a [u8],
+    pub(super) tables: &'a [u32],
     /// Starts with what is there.
     pub(super) dump: bool,
     /// Every named namespace too.
     pub(super) all_netns: bool,
+}
+
+impl Wish<'_> {
+    /// What the kernel need not send.
+    fn filter(&self) -> Filter {
+        let mut filter = Filter::everything();
+        if !self.objects.is_empty() {
+            filter = filter.objects(self.objects.iter().map(|object| object.table()));
+        }
+        if !self.protocols.is_empty() {
+            filter = filter.protocols(self.protocols.iter().copied());
+        }
+        if !self.tables.is_empty() {
+            filter = filter.tables(self.tables.iter().copied());
+        }
+        filter
+    }
 }
 
 /// Prints changes until a signal comes. `netns` is how the namespace that it works in was named.
@@ -29,7 +50,7 @@ pub(super) fn watch(
     signals: Signals,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut builder = Watcher::builder();
+    let mut builder = Watcher::builder().filter(wish.filter());
     if wish.all_netns {
         builder = builder.all_netns();
     }
