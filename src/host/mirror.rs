@@ -557,13 +557,13 @@ mod tests {
         let (mut mirror, tell) = (Mirror::default(), &mut |_| {});
         mirror.dump_begins(Table::Links);
         mirror.dumped_link(link(), tell);
-        mirror.dump_ends(tell);
+        mirror.dump_ends(false, tell);
         mirror.dump_begins(Table::Addresses);
         mirror.dumped_address(address("10.0.0.1"), tell);
-        mirror.dump_ends(tell);
+        mirror.dump_ends(false, tell);
         mirror.dump_begins(Table::Routes);
         mirror.dumped_route(route(), tell);
-        mirror.dump_ends(tell);
+        mirror.dump_ends(true, tell);
         mirror
     }
 
@@ -586,7 +586,7 @@ mod tests {
         mirror.dump_begins(Table::Links);
         mirror.lost(1, tell);
         mirror.dumped_link(Link::new(2, LinkName::truncated(b"old")), tell);
-        mirror.dump_ends(tell);
+        mirror.dump_ends(false, tell);
         let links: Vec<_> = mirror.network().links().map(|link| link.index).collect();
         assert_eq!(links, [1], "neither the old one is taken, nor the other one gone");
     }
