@@ -603,6 +603,71 @@ mod tests {
         assert!(!mirror.dump_was_disturbed(), "since the second look was asked for");
     }
 
+    /// The same after a loss, up to where that table is being read.
+    fn reading(table: Table) -> Mirror {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        mirror.lost(1, tell);
+        mirror.dump_begins(Table::Links);
+        mirror.dumped_link(link(), tell);
+        mirror.dump_ends(false, tell);
+        mirror.dump_begins(Table::Addresses);
+        if table == Table::Routes {
+            mirror.dumped_address(address("10.0.0.1"), tell);
+            mirror.dump_ends(false, tell);
+            mirror.dump_begins(Table::Routes);
+        }
+        mirror
+    }
+
+    fn another_route() -> Route {
+        let slot = RouteSlot { metric: 7, ..route().key.slot };
+        Route { key: RouteKey { slot, ..route().key }, ..route() }
+    }
+
+    #[test]
+    fn an_old_part_of_a_dump_brings_nothing_back_that_went_in_silence() {
+        let (mut mirror, tell) = (reading(Table::Routes), &mut |_| {});
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        mirror.dumped_route(route(), tell);
+        mirror.dumped_route(another_route(), tell);
+        mirror.dump_ends(true, tell);
+        assert_eq!(mirror.network().routes().count(), 0);
+        assert!(!mirror.settle_doubt());
+    }
+
+    #[test]
+    fn what_an_old_part_shows_of_a_replacement_a_source_or_the_last_address_is_in_doubt() {
+        let tell = &mut |_| {};
+        let replacement = Route { replaced: true, ..another_route() };
+        let elsewhere = RouteKey { dev: 2, ..another_route().key };
+        let mut replaced = reading(Table::Routes);
+        replaced.route(Route { key: elsewhere, ..replacement }, false, 0, tell);
+        let (mut bare, mut sourceless) = (reading(Table::Routes), reading(Table::Routes));
+        bare.address(address("10.0.0.1"), true, 0, tell);
+        let of_ipv6 = AddressKey {
+            prefix: Prefix { address: "2001:db8::1".parse().unwrap(), len: 64 },
+            ..address("10.0.0.1").key
+        };
+        sourceless.address(Address { key: of_ipv6, ..address("10.0.0.1") }, true, 0, tell);
+        let source = Some(of_ipv6.prefix.address);
+        for (mut mirror, source) in [(replaced, None), (bare, None), (sourceless, source)] {
+            mirror.dumped_route(Route { source, ..another_route() }, tell);
+            assert!(mirror.network().route(another_route().key).is_none());
+            assert!(mirror.settle_doubt());
+        }
+    }
+
+    #[test]
+    fn an_old_part_that_shows_an_address_as_it_was_before_its_link_went_down_is_in_doubt() {
+        let (mut mirror, tell) = (reading(Table::Addresses), &mut |_| {});
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        let prefix = Prefix { address: "2001:db8::1".parse().unwrap(), len: 64 };
+        let key = AddressKey { prefix, ..address("10.0.0.1").key };
+        mirror.dumped_address(Address { key, ..address("10.0.0.1") }, tell);
+        assert!(mirror.network().address(key).is_none());
+        assert!(mirror.settle_doubt());
+    }
+
     #[test]
     fn what_the_kernel_tells_of_in_time_is_not_in_doubt() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});

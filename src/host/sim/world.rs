@@ -19,7 +19,9 @@ use crate::reconcile::Mode;
 use crate::wire::filter;
 
 /// The random turns of one history.
-const STEPS: usize = 120;
+const STEPS: usize = 90;
+/// The turns of a reading that others disturb.
+const STORM_STEPS: usize = 60;
 /// How long a kept state is given to be reached: longer than the longest delays of a fight.
 const PATIENCE: Duration = Duration::from_secs(200);
 /// How many turns the end of a history may take to come to rest.
@@ -41,6 +43,9 @@ pub(super) struct World {
     /// The fold of all events.
     replayed: Network,
     is_faulty: bool,
+    /// In how many turns one of each socket is read: what waits is older than what is not late.
+    event_odds: usize,
+    reply_odds: usize,
     /// Whether there is a declared state; what was moved away is not put back.
     keeps: bool,
     stable: u32,
@@ -69,9 +74,23 @@ impl World {
                 kernel.plug_in(device);
             }
         }
+        let (event_odds, reply_odds) = (1 + random.below(2), 1 + random.below(6));
         let (replayed, keeps) = (Network::default(), false);
         let filter = Filter::everything();
-        Self { host, kernel, random, desired, now, filter, replayed, is_faulty, keeps, stable }
+        Self {
+            host,
+            kernel,
+            random,
+            desired,
+            now,
+            filter,
+            replayed,
+            is_faulty,
+            event_odds,
+            reply_odds,
+            keeps,
+            stable,
+        }
     }
 
     pub(super) fn keep(&mut self, mode: Mode) {
@@ -246,17 +265,45 @@ impl World {
             if self.random.one_in(4) {
                 self.now += Duration::from_millis(self.random.below(500) as u64);
             }
-            let (events, replies) = (self.random.below(6), self.random.below(3));
-            self.turn(events, replies);
+            self.lazy_turn();
         }
+    }
+
+    fn lazy_turn(&mut self) {
+        let is_due = |random: &mut Random, odds| usize::from(random.one_in(odds));
+        let events = self.random.below(6) * is_due(&mut self.random, self.event_odds);
+        let replies = self.random.below(4) * is_due(&mut self.random, self.reply_odds);
+        self.turn(events, replies);
+    }
+
+    /// One loss, and changes by others while the tables are read: no later loss and no later
+    /// reading heals what this one gets wrong.
+    pub(super) fn read_in_a_storm(&mut self) {
+        self.end_faults();
+        self.kernel.events.fail();
+        for _ in 0..STORM_STEPS {
+            // Most of it while routes are dumped, which nobody says was disturbed.
+            let is_time = self.kernel.dumps_routes() || self.random.one_in(20);
+            for _ in 0..self.random.below(if is_time { 3 } else { 1 }) {
+                foreign::change(&mut self.kernel, &mut self.random, self.stable, self.keeps);
+            }
+            self.now += Duration::from_micros(100);
+            self.lazy_turn();
+        }
+        self.come_to_rest();
+        self.check_mirror();
+    }
+
+    fn end_faults(&mut self) {
+        self.kernel.faults = Default::default();
+        (self.kernel.events.len_max, self.kernel.replies.len_max) = (UNLIMITED, UNLIMITED);
+        self.is_faulty = false;
     }
 
     /// No more faults and no more strangers: turns until nothing is queued and nothing to do,
     /// or until only what the kernel keeps refusing is tried again and again.
     pub(super) fn come_to_rest(&mut self) {
-        self.kernel.faults = Default::default();
-        (self.kernel.events.len_max, self.kernel.replies.len_max) = (UNLIMITED, UNLIMITED);
-        self.is_faulty = false;
+        self.end_faults();
         let patience = self.now + PATIENCE;
         for _ in 0..TURNS_TO_REST_MAX {
             let (events, replies) = (self.random.below(4), self.random.below(4));

@@ -110,6 +110,10 @@ impl Kernel {
         self.events.is_silent() && self.replies.is_silent() && self.dump.is_none()
     }
 
+    pub(super) fn dumps_routes(&self) -> bool {
+        self.dump.as_ref().is_some_and(|dump| dump.table == Table::Routes)
+    }
+
     /// The next answer. With it the next part of a dump is made, which is as old as this reading
     /// when it is read itself.
     pub(super) fn read_reply(&mut self) -> Option<Read> {
