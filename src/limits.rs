@@ -52,7 +52,8 @@ pub(crate) const QUIET_RESET: Duration = Duration::from_secs(60);
 pub(crate) const APPLY_ROUNDS_MAX: u32 = 64;
 
 /// How often the routes are dumped where a dump lacks a known route or was disturbed: a skipped
-/// route is in the next dump, and a lost one is in none.
+/// route is in the next dump, and a lost one is in none. The same holds for other tables of which
+/// a dump may skip something.
 pub(crate) const ROUTE_LOOKS_MAX: u32 = 3;
 /// The same where a dump was disturbed, and lacks a known route or brought a new one that an
 /// earlier look had skipped. A slow reader's dump skips a few of 1,500 routes each time; none is

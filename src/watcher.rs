@@ -8,12 +8,13 @@ pub use self::spawned::WatcherHandle;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::model::filter::Filter;
-use crate::model::network::Network;
+use crate::model::network::{Network, Tables};
 use crate::model::object::{Event, NetnsId};
 use crate::ring::Netns;
 
 /// Follows the links, addresses and routes of a network namespace, its thread's unless the builder
-/// says otherwise, and of any number of others that are added.
+/// says otherwise, and of any number of others that are added; and more tables where they are
+/// [asked for](WatcherBuilder::tables).
 ///
 /// A watcher belongs to the thread that opened it; its builder can be sent to another one. The
 /// first events are those of the state as it is found.
@@ -100,6 +101,23 @@ impl WatcherBuilder {
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.options.filter = filter;
+        self
+    }
+
+    /// Which tables to follow; links, addresses and routes unless set. Only these are read, but
+    /// for those that they stand on (see [`Tables`]).
+    #[must_use]
+    pub fn tables(mut self, tables: Tables) -> Self {
+        self.options.tables = tables;
+        self
+    }
+
+    /// Joins these groups too (RTNLGRP_* of `linux/rtnetlink.h`), and tells every message of a
+    /// type that the library does not read as [`What::Raw`](crate::model::object::What::Raw),
+    /// one allocation each. Opening fails where the kernel has no such group.
+    #[must_use]
+    pub fn raw_groups(mut self, groups: &[u32]) -> Self {
+        self.options.raw_groups.extend(groups);
         self
     }
 

@@ -208,6 +208,78 @@ fn show_tells_the_network_as_json() {
     });
 }
 
+/// State of every type beside links, addresses and routes.
+fn make_objects() {
+    // A new namespace has those of the host.
+    for (name, value) in [("forwarding", "0"), ("rp_filter", "0"), ("bc_forwarding", "0")] {
+        let path = format!("/proc/sys/net/ipv4/conf/default/{name}");
+        std::fs::write(path, value).expect("a setting of this namespace");
+    }
+    ip("link add v0 address 02:00:00:00:00:02 type veth peer name p0");
+    ip("link set v0 up");
+    ip("link set p0 up");
+    ip("addr add 192.0.2.1/24 dev v0");
+    ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev v0 nud permanent");
+    ip("rule add from 192.0.2.0/24 fwmark 7/15 sport 80-90 lookup 100 pref 5");
+    ip("nexthop add id 5 via 192.0.2.50 dev v0 protocol static");
+    ip("nexthop add id 6 via 192.0.2.51 dev v0");
+    ip("nexthop add id 7 group 5,3/6");
+}
+
+#[test]
+fn show_tells_what_else_is_asked_for_as_json() {
+    in_namespace("show_tells_what_else_is_asked_for_as_json", || {
+        make_objects();
+        let mut shown =
+            json(&run(&["show", "--json", "neigh", "rules", "nexthop", "netconf", "nsid"]));
+        let is_expected = |value: &Value| {
+            let interface = value.get("interface").unwrap_or(&Value::Null);
+            let is_ours = interface.is_null() || interface == "v0" || interface == "default";
+            is_ours && value["family"] != "inet6" && value["dst"] != "ff02::16"
+        };
+        for list in ["neighbours", "rules", "nexthops", "netconf", "nsids"] {
+            shown[list].as_array_mut().expect("a list").retain(is_expected);
+        }
+        golden("show-objects.json", vec![shown]);
+        let tables = text(&run(&["show", "neighbour", "rule", "nexthop", "netconf"]).stdout);
+        for part in [
+            "192.0.2.9 v0  02:00:00:00:00:09 PERMANENT",
+            "from 192.0.2.0/24 fwmark 0x7/0xf sport 80-90 lookup 100",
+            "group 5:3 6",
+            "default inet6",
+        ] {
+            assert!(tables.contains(part), "{part}: {tables}");
+        }
+        assert!(!tables.contains("ADDRESS "), "{tables}");
+    });
+}
+
+#[test]
+fn watch_tells_what_else_is_asked_for_as_json() {
+    in_namespace("watch_tells_what_else_is_asked_for_as_json", || {
+        make_objects();
+        let words = ["neighbour", "rule", "nexthop", "netconf"];
+        let mut running = Running::start(&[&["watch", "--json", "--dump"], &words[..]].concat());
+        let mut lines = vec![
+            running.line_with("\"group\":[{"),
+            running.line_with("192.0.2.9"),
+            running.line_with("192.0.2.0/24"),
+            running.line_with("\"interface\":\"default\""),
+        ];
+        ip("neigh replace 192.0.2.9 lladdr 02:00:00:00:00:0a dev v0 nud permanent");
+        lines.push(running.line_with("02:00:00:00:00:0a"));
+        ip("rule del pref 5");
+        lines.push(running.line_with("\"event\":\"deleted\""));
+        std::fs::write("/proc/sys/net/ipv4/conf/v0/forwarding", "1").expect("a setting");
+        lines.push(running.line_with("forwarding"));
+        ip("link set p0 down");
+        lines.push(running.line_with("\"event\":\"changed\",\"object\":\"nexthop\""));
+        let lines = lines.iter().map(|line| serde_json::from_str(line).expect("JSON"));
+        golden("watch-objects.json", lines.collect());
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+    });
+}
+
 #[test]
 fn names_that_a_terminal_would_obey_are_escaped() {
     use std::os::unix::ffi::OsStrExt as _;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use super::json_objects;
 use crate::model::address::{self, Address};
 use crate::model::kind;
 use crate::model::link::{self, Link, OPER_NAMES};
@@ -16,6 +17,11 @@ use crate::model::text::LinkName;
 /// What a link of an index was called when something was told of it.
 pub(super) trait Names {
     fn name_of(&self, index: u32) -> Option<LinkName>;
+
+    /// The name as a terminal can show it, or the number with a mark.
+    fn text_of(&self, index: u32) -> String {
+        self.name_of(index).map_or(format!("#{index}"), |name| name.to_string())
+    }
 }
 
 impl Names for Network {
@@ -37,13 +43,16 @@ fn put_name(object: &mut Map<String, Value>, name: LinkName) {
     let is_exact = text.as_bytes() == name.as_bytes();
     object.insert("name".to_owned(), text.into());
     if !is_exact {
-        let hex: String = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        object.insert("name_hex".to_owned(), hex.into());
+        object.insert("name_hex".to_owned(), hexadecimal(name.as_bytes()).into());
     }
 }
 
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `{"index":2,"name":"v0"}`, or null for none.
-fn link_ref(names: &dyn Names, index: u32) -> Value {
+pub(super) fn link_ref(names: &dyn Names, index: u32) -> Value {
     if index == 0 {
         return Value::Null;
     }
@@ -55,7 +64,7 @@ fn link_ref(names: &dyn Names, index: u32) -> Value {
     object.into()
 }
 
-fn flag_names(flags: u32, names: &[(u32, &'static str)]) -> Vec<&'static str> {
+pub(super) fn flag_names(flags: u32, names: &[(u32, &'static str)]) -> Vec<&'static str> {
     names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect()
 }
 
@@ -146,11 +155,17 @@ pub(super) fn route(names: &dyn Names, route: &Route) -> Value {
     value
 }
 
-fn object(names: &dyn Names, object: &Object) -> (&'static str, Value) {
+/// The word for what it is, and its form.
+pub(super) fn object(names: &dyn Names, object: &Object) -> (&'static str, Value) {
     match object {
         Object::Link(it) => ("link", link(names, it)),
         Object::Address(it) => ("address", address(names, it)),
         Object::Route(it) => ("route", route(names, it)),
+        Object::Nexthop(it) => ("nexthop", json_objects::nexthop(names, it)),
+        Object::Neighbour(it) => ("neighbour", json_objects::neighbour(names, it)),
+        Object::Rule(it) => ("rule", json_objects::rule(it)),
+        Object::Netconf(it) => ("netconf", json_objects::netconf(names, it)),
+        Object::Nsid(it) => ("nsid", json_objects::nsid(*it)),
     }
 }
 
@@ -169,6 +184,7 @@ pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Va
         What::Resync { .. } => ("resync", None),
         What::NetnsAdded { .. } => ("new", None),
         What::NetnsRemoved => ("deleted", None),
+        What::Raw(_) => ("raw", None),
     };
     let (object_type, told) = told.map(|it| object(names, it)).unzip();
     let is_netns = matches!(event.what, What::NetnsAdded { .. } | What::NetnsRemoved);
@@ -188,6 +204,11 @@ pub(super) fn event(names: &dyn Names, netns: Option<&str>, event: &Event) -> Va
         }
         What::Resync { dropped } => value["dropped"] = (*dropped).into(),
         What::NetnsAdded { .. } | What::NetnsRemoved => {}
+        What::Raw(raw) => {
+            value["type"] = raw.message_type.into();
+            value["flags"] = raw.flags.into();
+            value["payload"] = hexadecimal(&raw.payload).into();
+        }
         _ => value[object_type.unwrap_or_default()] = told.into(),
     }
     value
@@ -212,6 +233,15 @@ pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str>
                 // Route flags have no names here.
                 keys.push(if key == "flags" { "flags_number" } else { key });
             });
+        }
+        (Object::Nexthop(before), Object::Nexthop(after)) => {
+            after.changed_keys(before, |key| keys.push(key));
+        }
+        (Object::Neighbour(before), Object::Neighbour(after)) => {
+            after.changed_keys(before, |key| keys.push(key));
+        }
+        (Object::Netconf(before), Object::Netconf(after)) => {
+            after.changed_keys(before, |key| keys.push(key));
         }
         _ => {}
     }

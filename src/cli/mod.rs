@@ -11,11 +11,13 @@ mod diagnostics;
 mod doctor;
 mod exit;
 mod json;
+mod json_objects;
 mod json_plan;
 mod out;
 mod plan;
 mod run;
 mod show;
+mod show_objects;
 mod start;
 mod watch;
 mod words;
@@ -28,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::exit::{Exit, Failure};
 use self::out::Out;
-use crate::model::network::Table;
+use crate::model::network::{Table, Tables};
 use crate::ring::signals::Signals;
 
 /// Sets up Linux network links and keeps them exactly as declared.
@@ -109,7 +111,7 @@ enum Verb {
     Check(Files),
     /// Shows changes of the network as they happen
     Watch {
-        /// What to show; everything unless given
+        /// What to show; links, addresses and routes unless given
         #[arg(value_name = "OBJECT")]
         objects: Vec<ObjectType>,
         /// Starts with what is there
@@ -124,10 +126,14 @@ enum Verb {
         /// Of routes, only those of that table, by name or number; may be repeated
         #[arg(long = "table", value_name = "TABLE", value_parser = words::table)]
         tables: Vec<u32>,
+        /// Joins that rtnetlink group too, and shows its messages in hexadecimal where they are of
+        /// an unknown type: 26 for RTNLGRP_MDB
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        raw_group: Vec<u32>,
     },
     /// Shows the network as it is
     Show {
-        /// What to show; everything unless given
+        /// What to show; links, addresses and routes unless given
         #[arg(value_name = "OBJECT")]
         objects: Vec<ObjectType>,
     },
@@ -144,21 +150,42 @@ enum ObjectType {
     Address,
     #[value(alias = "routes")]
     Route,
+    #[value(alias = "neighbours", alias = "neigh", alias = "neighbor", alias = "neighbors")]
+    Neighbour,
+    #[value(alias = "rules")]
+    Rule,
+    #[value(alias = "nexthops")]
+    Nexthop,
+    Netconf,
+    #[value(alias = "nsids")]
+    Nsid,
 }
 
 impl ObjectType {
-    /// The table that it stands in.
-    fn table(self) -> Table {
-        match self {
-            Self::Link => Table::Links,
-            Self::Address => Table::Addresses,
-            Self::Route => Table::Routes,
+    /// Whether these words ask for that type; none ask for links, addresses and routes.
+    fn is_wanted(self, objects: &[Self]) -> bool {
+        match objects {
+            [] => matches!(self, Self::Link | Self::Address | Self::Route),
+            objects => objects.contains(&self),
         }
     }
 
-    /// Whether these words ask for that type; none ask for all.
-    fn is_wanted(self, objects: &[Self]) -> bool {
-        objects.is_empty() || objects.contains(&self)
+    fn of(table: Table) -> Self {
+        match table {
+            Table::Links => Self::Link,
+            Table::Addresses => Self::Address,
+            Table::Routes => Self::Route,
+            Table::Neighbours => Self::Neighbour,
+            Table::Rules => Self::Rule,
+            Table::Nexthops => Self::Nexthop,
+            Table::Netconf => Self::Netconf,
+            Table::Nsids => Self::Nsid,
+        }
+    }
+
+    /// The tables that these words ask for.
+    fn tables(objects: &[Self]) -> Tables {
+        Table::ALL.into_iter().filter(|table| Self::of(*table).is_wanted(objects)).collect()
     }
 }
 
@@ -215,10 +242,11 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             plan::check(&desired, Signals::block(), out)
         }
-        Verb::Watch { objects, dump, all_netns, protocols, tables } => {
+        Verb::Watch { objects, dump, all_netns, protocols, tables, raw_group } => {
             start::enter(common)?;
             let (dump, all_netns) = (*dump, *all_netns);
-            let wish = watch::Wish { objects, protocols, tables, dump, all_netns };
+            let raw_groups = raw_group;
+            let wish = watch::Wish { objects, protocols, tables, dump, all_netns, raw_groups };
             watch::watch(&wish, common.netns.as_deref(), Signals::block(), out)
         }
         Verb::Show { objects } => {

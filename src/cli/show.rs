@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::out::Out;
-use super::{ObjectType, json, start};
+use super::{ObjectType, json, json_objects, show_objects, start};
 use crate::model::address::{self, Address};
 use crate::model::link::{Link, OPER_NAMES};
 use crate::model::network::Network;
@@ -20,7 +20,7 @@ pub(super) fn show(
     signals: Signals,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut watcher = Watcher::builder().open()?;
+    let mut watcher = Watcher::builder().tables(ObjectType::tables(objects)).open()?;
     let canceller = watcher.canceller();
     start::on_signal(signals, move || canceller.cancel())?;
     if !watcher.sync(&mut Batch::default())? {
@@ -35,6 +35,11 @@ pub(super) fn show(
         (ObjectType::Link, links as fn(&Network) -> Table),
         (ObjectType::Address, addresses),
         (ObjectType::Route, routes),
+        (ObjectType::Nexthop, show_objects::nexthops),
+        (ObjectType::Neighbour, show_objects::neighbours),
+        (ObjectType::Rule, show_objects::rules),
+        (ObjectType::Netconf, show_objects::netconf),
+        (ObjectType::Nsid, show_objects::nsids),
     ];
     let wanted = tables.into_iter().filter(|(object, _)| object.is_wanted(objects));
     for (at, (_, make)) in wanted.enumerate() {
@@ -53,8 +58,9 @@ pub(super) fn show(
     Ok(Exit::Clean)
 }
 
-/// `{"v":1,"links":[...],"addresses":[...],"routes":[...]}`, one object at a time: a router has a
-/// million routes.
+/// `{"v":1,"links":[...],"addresses":[...],"routes":[...]}`, and `nexthops`, `neighbours`, `rules`,
+/// `netconf` and `nsids` where they are asked for, one object at a time: a router has a million
+/// routes.
 fn write_json(network: &Network, objects: &[ObjectType], out: &mut Out) -> Result<(), Failure> {
     out.text("{\"v\":1")?;
     if ObjectType::Link.is_wanted(objects) {
@@ -65,6 +71,24 @@ fn write_json(network: &Network, objects: &[ObjectType], out: &mut Out) -> Resul
     }
     if ObjectType::Route.is_wanted(objects) {
         write_list("routes", network.routes().map(|it| json::route(network, it)), out)?;
+    }
+    if ObjectType::Nexthop.is_wanted(objects) {
+        let nexthops = network.nexthops().map(|it| json_objects::nexthop(network, it));
+        write_list("nexthops", nexthops, out)?;
+    }
+    if ObjectType::Neighbour.is_wanted(objects) {
+        let neighbours = network.neighbours().map(|it| json_objects::neighbour(network, it));
+        write_list("neighbours", neighbours, out)?;
+    }
+    if ObjectType::Rule.is_wanted(objects) {
+        write_list("rules", network.rules().map(json_objects::rule), out)?;
+    }
+    if ObjectType::Netconf.is_wanted(objects) {
+        let netconf = network.netconf().map(|it| json_objects::netconf(network, it));
+        write_list("netconf", netconf, out)?;
+    }
+    if ObjectType::Nsid.is_wanted(objects) {
+        write_list("nsids", network.nsids().map(|it| json_objects::nsid(*it)), out)?;
     }
     out.line("}")
 }
@@ -82,7 +106,7 @@ fn write_list(
     out.text("]")
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
@@ -101,7 +125,7 @@ fn state(word: &str) -> Cell {
     }
 }
 
-fn name_or_dash(network: &Network, index: u32) -> String {
+pub(super) fn name_or_dash(network: &Network, index: u32) -> String {
     match network.name_of(index) {
         Some(name) => name.to_string(),
         None if index == 0 => "-".to_owned(),

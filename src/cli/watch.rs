@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::exit::{Exit, Failure};
 use super::json::Names;
 use super::out::{Ink, Out};
-use super::{ObjectType, json, start};
+use super::{ObjectType, json, json_objects, start};
 use crate::model::filter::Filter;
+use crate::model::neighbour::Neighbour;
+use crate::model::netconf::Netconf;
 use crate::model::object::{Event, NetnsId, Object, ObjectId, What};
 use crate::model::text::LinkName;
 use crate::ring::signals::Signals;
@@ -24,6 +26,7 @@ pub(super) struct Wish<'a> {
     pub(super) dump: bool,
     /// Every named namespace too.
     pub(super) all_netns: bool,
+    pub(super) raw_groups: &'a [u32],
 }
 
 impl Wish<'_> {
@@ -31,7 +34,7 @@ impl Wish<'_> {
     fn filter(&self) -> Filter {
         let mut filter = Filter::everything();
         if !self.objects.is_empty() {
-            filter = filter.objects(self.objects.iter().map(|object| object.table()));
+            filter = filter.objects(ObjectType::tables(self.objects).iter());
         }
         if !self.protocols.is_empty() {
             filter = filter.protocols(self.protocols.iter().copied());
@@ -50,7 +53,8 @@ pub(super) fn watch(
     signals: Signals,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut builder = Watcher::builder().filter(wish.filter());
+    let builder = Watcher::builder().tables(ObjectType::tables(wish.objects));
+    let mut builder = builder.filter(wish.filter()).raw_groups(wish.raw_groups);
     if wish.all_netns {
         builder = builder.all_netns();
     }
@@ -138,14 +142,11 @@ fn is_wanted(event: &Event, objects: &[ObjectType]) -> bool {
         What::New(object) | What::Deleted(object) => object,
         What::Changed { after, .. } => after,
         // These concern every reader.
-        What::Resync { .. } | What::NetnsAdded { .. } | What::NetnsRemoved => return true,
+        What::Resync { .. } | What::Raw(_) | What::NetnsAdded { .. } | What::NetnsRemoved => {
+            return true;
+        }
     };
-    let object_type = match object {
-        Object::Link(_) => ObjectType::Link,
-        Object::Address(_) => ObjectType::Address,
-        Object::Route(_) => ObjectType::Route,
-    };
-    object_type.is_wanted(objects)
+    ObjectType::of(object.table()).is_wanted(objects)
 }
 
 /// `+ link v0 mtu 1500 up`, `~ link v0 mtu 1500 -> 1400`, `- address 192.0.2.1/24 dev v0`.
@@ -156,7 +157,12 @@ fn line(names: &dyn Names, event: &Event, out: &Out) -> String {
     };
     match &event.what {
         What::New(object) => {
-            format!("{} {}{}{by}", out.ink(Ink::Made, "+"), name(names, object), details(object))
+            format!(
+                "{} {}{}{by}",
+                out.ink(Ink::Made, "+"),
+                name(names, object),
+                details(names, object)
+            )
         }
         What::Deleted(object) => {
             format!("{} {}{by}", out.ink(Ink::Gone, "-"), name(names, object))
@@ -171,11 +177,16 @@ fn line(names: &dyn Names, event: &Event, out: &Out) -> String {
             let mark = out.ink(Ink::Warned, "!");
             format!("{mark} resync: {dropped} notifications were lost; what differs follows")
         }
+        What::Raw(raw) => {
+            let bytes = json::hexadecimal(&raw.payload);
+            format!("? message of type {}: {bytes}{by}", raw.message_type)
+        }
     }
 }
 
-fn name(names: &dyn Names, object: &Object) -> ObjectId {
-    match object {
+/// As one would say it to `ip`.
+fn name(names: &dyn Names, object: &Object) -> String {
+    let id = match object {
         Object::Link(link) => ObjectId::Link(link.name),
         Object::Address(address) => ObjectId::Address {
             link: names.name_of(address.key.index).unwrap_or_default(),
@@ -188,15 +199,32 @@ fn name(names: &dyn Names, object: &Object) -> ObjectId {
             metric: route.key.slot.metric,
             table: route.key.slot.table,
         },
-    }
+        Object::Nexthop(nexthop) => return format!("nexthop id {}", nexthop.id),
+        Object::Neighbour(Neighbour { key, .. }) => {
+            return format!("neighbour {} dev {}", key.address, names.text_of(key.index));
+        }
+        Object::Rule(rule) => {
+            let family = if rule.is_ipv6 { " inet6" } else { "" };
+            return format!("rule{family} {rule}");
+        }
+        Object::Netconf(Netconf { key, .. }) => {
+            let link = json_objects::interface(names, key.scope);
+            return format!("netconf {} dev {link}", json_objects::family(key.is_ipv6));
+        }
+        Object::Nsid(nsid) => return format!("nsid {}", nsid.id),
+    };
+    id.to_string()
 }
 
-fn details(object: &Object) -> String {
+fn details(names: &dyn Names, object: &Object) -> String {
     match object {
         Object::Link(link) => {
             let admin = if link.is_up() { "up" } else { "down" };
             let kind = if link.kind.is_empty() { String::new() } else { format!(" {}", link.kind) };
             format!("{kind} mtu {} {admin}", link.mtu)
+        }
+        Object::Neighbour(_) | Object::Nexthop(_) | Object::Netconf(_) => {
+            json_objects::words(names, object)
         }
         _ => String::new(),
     }
@@ -204,12 +232,8 @@ fn details(object: &Object) -> String {
 
 /// ` mtu 1500 -> 1400, admin up -> down`, from the JSON forms, so that both tell the same.
 fn changes(names: &dyn Names, before: &Object, after: &Object) -> String {
-    let as_json = |object: &Object| match object {
-        Object::Link(it) => json::link(names, it),
-        Object::Address(it) => json::address(names, it),
-        Object::Route(it) => json::route(names, it),
-    };
-    let (old, new) = (as_json(before), as_json(after));
+    let (_, old) = json::object(names, before);
+    let (_, new) = json::object(names, after);
     let mut parts = Vec::new();
     for key in json::changed_keys(before, after) {
         match (&old[key], &new[key]) {
@@ -230,17 +254,19 @@ fn changes(names: &dyn Names, before: &Object, after: &Object) -> String {
     }
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(words) => {
-            let words: Vec<_> = words.iter().filter_map(|word| word.as_str()).collect();
+            let words: Vec<_> = words.iter().map(plain).collect();
             words.join(",")
         }
-        Value::Object(link) => {
-            link.get("name").and_then(|name| name.as_str()).unwrap_or("?").to_owned()
-        }
+        // A member of a group, or a link.
+        Value::Object(object) => match (object.get("id"), object.get("weight")) {
+            (Some(id), Some(weight)) => format!("{id}:{weight}"),
+            _ => object.get("name").and_then(|name| name.as_str()).unwrap_or("?").to_owned(),
+        },
         other => other.to_string(),
     }
 }

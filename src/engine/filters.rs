@@ -13,10 +13,10 @@ impl Engine {
     /// tables are dumped, so nothing falls between the two; what it cannot have it leaves to the
     /// mirror.
     pub(crate) fn set_filter(&mut self, filter: &Filter) {
-        if self.filter == *filter {
+        if self.options.filter == *filter {
             return;
         }
-        self.filter = filter.clone();
+        self.options.filter = filter.clone();
         let now = Instant::now();
         for slot in self.members.slots() {
             if let Some(member) = self.members.get_mut(slot) {

@@ -7,6 +7,7 @@
 mod filters;
 mod follow;
 mod members;
+mod options;
 mod reaping;
 mod thread;
 
@@ -18,12 +19,13 @@ use bytes::BytesMut;
 
 use self::follow::{Differences, Follow};
 use self::members::{HOME, Member, Members, Slot};
+pub(crate) use self::options::Options;
 use self::reaping::{Reaped, Reaping};
 pub(crate) use self::thread::EngineThread;
 use crate::host::Host;
 use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
-    RECEIVE_BUFFER_BYTES, REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES,
+    REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES,
 };
 use crate::model::filter::Filter;
 use crate::model::object::{Cause, Event, NetnsId, What};
@@ -31,37 +33,6 @@ use crate::ring::{
     BufferGroup, Config, DoorbellHandle, Identity, NamespaceError, Netns, OpenNetns, Ring,
     RingError, SocketConfig, Wait, Waker, named, own_identity,
 };
-use crate::wire::numbers::GROUPS;
-
-/// What an engine is made with.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// Whether the host keeps events for its owner.
-    pub(crate) keeps_events: bool,
-    /// What to ask of the kernel for the event socket, in bytes.
-    pub(crate) receive_buffer_bytes: usize,
-    /// Whether the ring can be polled, at the price of a dearer turn.
-    pub(crate) pollable: bool,
-    /// The network namespace to open; the thread's own unless given.
-    pub(crate) netns: Option<Netns>,
-    /// Whether all named namespaces are watched too, as they come and go.
-    pub(crate) follows_names: bool,
-    /// What is watched.
-    pub(crate) filter: Filter,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            keeps_events: true,
-            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-            pollable: false,
-            netns: None,
-            follows_names: false,
-            filter: Filter::everything(),
-        }
-    }
-}
 
 /// The engine cannot start, or cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,8 +123,8 @@ pub(crate) struct Engine {
     spare: Vec<BytesMut>,
     /// Those that a turn looks after; kept for its memory.
     current: Vec<Slot>,
-    receive_buffer_bytes: usize,
-    filter: Filter,
+    /// What namespaces are opened with.
+    options: Options,
     last_id: NetnsId,
     /// What happened to the namespaces themselves.
     events: Vec<Event>,
@@ -188,8 +159,7 @@ impl Engine {
             burst: 0,
             spare: Vec::new(),
             current: Vec::new(),
-            receive_buffer_bytes: options.receive_buffer_bytes,
-            filter: options.filter.clone(),
+            options: options.clone(),
             last_id: NetnsId::HOME,
             events: Vec::new(),
             last_seq: 0,
@@ -212,9 +182,7 @@ impl Engine {
 
     fn add_open(&mut self, open: &OpenNetns, netns: &Netns) -> Result<NetnsId, EngineError> {
         let id = NetnsId(self.last_id.0 + 1);
-        let (receive_buffer_bytes, filter) = (self.receive_buffer_bytes, self.filter.clone());
-        let options = Options { receive_buffer_bytes, filter, ..Options::default() };
-        let mut member = open_member(&mut self.ring, Some(open), id, &options)?;
+        let mut member = open_member(&mut self.ring, Some(open), id, &self.options)?;
         let name = netns.to_string();
         member.name = Some(name.clone());
         self.last_id = id;
@@ -553,7 +521,7 @@ fn open_member(
         None => ring.open_socket(config),
     };
     let events = open(&SocketConfig {
-        groups: GROUPS,
+        groups: &options.groups(),
         receive_buffer_bytes: options.receive_buffer_bytes,
         buffers: BufferGroup::Events,
     })?;
@@ -563,11 +531,10 @@ fn open_member(
         buffers: BufferGroup::Replies,
     })?;
     let receive_buffer_bytes = ring.receive_buffer_bytes(events);
-    let now = Instant::now();
-    let mut host = Host::new(now, options.keeps_events, receive_buffer_bytes);
+    let mut host = options.host(receive_buffer_bytes);
     if options.filter != Filter::everything() {
         filters::attach(ring, events, &options.filter);
-        host.set_filter(now, options.filter.clone());
+        host.set_filter(Instant::now(), options.filter.clone());
     }
     Ok(Member::new(id, events, requests, host))
 }

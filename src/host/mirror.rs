@@ -5,30 +5,28 @@
 //! order, so while the tables are being read notifications win: what one of them touched is
 //! not taken from a dump, and what neither a dump nor a notification showed is gone.
 
-use std::collections::BTreeSet;
+mod objects;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::doubt::Doubt;
 use super::silence::Silence;
-use crate::model::address::{Address, AddressKey};
+use crate::model::address::Address;
 use crate::model::consequences::{Fate, Taken, Trigger, is_last_ipv4, taken_in_silence};
 use crate::model::filter::Filter;
 use crate::model::link::Link;
-use crate::model::network::{Network, Table};
-use crate::model::object::{Cause, Event, NetnsId, Object, What};
+use crate::model::netconf::{Netconf, NetconfKey};
+use crate::model::network::{Network, Table, Tables};
+use crate::model::object::{Cause, Event, NetnsId, Object, ObjectKey as Key, What};
 use crate::model::route::{Route, RouteKey};
-
-/// What tells an object from all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Link(u32),
-    Address(AddressKey),
-    Route(RouteKey),
-}
+use crate::model::rule::Rule;
 
 /// The state of one namespace, and what is going on to complete it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mirror {
     network: Network,
+    /// The tables that are kept.
+    tables: Tables,
     /// What is held here; of anything else the end might not be heard.
     filter: Filter,
     sequence: u64,
@@ -37,6 +35,8 @@ pub(crate) struct Mirror {
     /// along is left to the reading: an address may only seem to be the last of its link.
     is_whole: bool,
     doubt: Doubt,
+    /// Rules that stand there more than once: when one goes, another may remain.
+    doubles: BTreeSet<Rule>,
 }
 
 /// The tables are being read, one after the other.
@@ -52,6 +52,9 @@ struct Reading {
     unseen: BTreeSet<Key>,
     /// What a notification told of since the reading began.
     touched: BTreeSet<Key>,
+    /// Settings that a notification told of since the reading began. It tells of one of a link's
+    /// alone, so the dump is taken for the others.
+    told: BTreeMap<NetconfKey, Netconf>,
     silence: Silence,
     /// Whether anything in the table changed since its dump was asked for.
     is_disturbed: bool,
@@ -61,6 +64,20 @@ struct Reading {
 }
 
 impl Mirror {
+    /// A mirror of these tables.
+    pub(crate) fn new(tables: Tables) -> Self {
+        Self {
+            network: Network::default(),
+            tables,
+            filter: Filter::everything(),
+            sequence: 0,
+            reading: None,
+            is_whole: false,
+            doubt: Doubt::default(),
+            doubles: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
@@ -68,16 +85,11 @@ impl Mirror {
     /// From now on that is what is held. What is wanted no more leaves, and is told so; what is
     /// wanted anew comes with the reading that follows.
     pub(crate) fn set_filter(&mut self, filter: Filter, tell: &mut impl FnMut(Event)) {
-        let network = &self.network;
-        let routes = network.routes().filter(|route| !filter.wants_route(route));
-        let routes = routes.map(|route| Key::Route(route.key));
-        let addresses = network.addresses().filter(|own| !filter.wants_address(&own.key));
-        let addresses = addresses.map(|own| Key::Address(own.key));
-        let links = network.links().filter(|link| !filter.wants_link(link.index));
-        let links = links.map(|link| Key::Link(link.index));
-        let unwanted: Vec<_> = routes.chain(addresses).chain(links).collect();
+        let objects = self.network.objects().rev();
+        let unwanted = objects.filter(|object| !filter.wants(object));
+        let unwanted: Vec<_> = unwanted.map(|object| object.key()).collect();
         for key in unwanted {
-            self.remove(key, Cause::Filter, tell);
+            self.remove(&key, Cause::Filter, 0, tell);
         }
         self.filter = filter;
         self.is_whole = false;
@@ -118,6 +130,7 @@ impl Mirror {
         {
             self.doubt.raise();
         }
+        self.note_carrier(&link, tell);
     }
 
     /// What one end of a pair says of the other holds for both. The end that is made first is
@@ -137,6 +150,7 @@ impl Mirror {
     pub(crate) fn link_gone(&mut self, index: u32, sender: u32, tell: &mut impl FnMut(Event)) {
         self.touch(Key::Link(index));
         self.take_along(Trigger::LinkGone(index), tell);
+        self.take_nexthops_of(index, tell);
         if let Some(link) = self.network.remove_link(index) {
             self.tell(Cause::Notification, sender, What::Deleted(Object::Link(link)), tell);
         }
@@ -272,29 +286,34 @@ impl Mirror {
     /// A dump of that table is about to be asked for; that of the links begins a reading.
     pub(crate) fn dump_begins(&mut self, table: Table) {
         let before = self.reading.take().filter(|_| table != Table::Links);
-        let (touched, silence) = match before {
-            Some(before) => (before.touched, before.silence),
+        let (touched, told, silence) = match before {
+            Some(before) => (before.touched, before.told, before.silence),
             None => {
                 self.doubt = Doubt::default();
                 Default::default()
             }
         };
-        let network = &self.network;
-        let mut unseen: BTreeSet<_> = match table {
-            Table::Links => network.links().map(|link| Key::Link(link.index)).collect(),
-            Table::Addresses => network.addresses().map(|own| Key::Address(own.key)).collect(),
-            Table::Routes => network.routes().map(|route| Key::Route(route.key)).collect(),
-        };
-        unseen.retain(|key| !touched.contains(key));
-        let (is_disturbed, found_more, looks) = (false, false, 1);
-        let reading = Reading { table, unseen, touched, silence, is_disturbed, found_more, looks };
-        self.reading = Some(reading);
+        if table == Table::Rules {
+            self.doubles.clear();
+        }
+        let mut unseen: BTreeSet<_> = self.network.keys(table).collect();
+        unseen.retain(|key| !touched.contains(key) && !is_told(&told, key));
+        self.reading = Some(Reading {
+            table,
+            unseen,
+            touched,
+            told,
+            silence,
+            is_disturbed: false,
+            found_more: false,
+            looks: 1,
+        });
     }
 
-    /// Whether the routes are what is being read, of which the kernel never says that a change
-    /// interrupted their dump.
-    pub(crate) fn is_reading_routes(&self) -> bool {
-        self.reading.as_ref().is_some_and(|reading| reading.table == Table::Routes)
+    /// Whether what is being read is a table of which the kernel does not say that a change
+    /// interrupted its dump.
+    pub(crate) fn may_skip(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.table.may_be_skipped())
     }
 
     /// Whether the table changed since its dump was asked for, by a notification or in silence:
@@ -320,7 +339,7 @@ impl Mirror {
     /// An entry of a dump.
     pub(crate) fn dumped_link(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
         let is_wanted = self.filter.wants_link(link.index);
-        if is_wanted && self.is_news(Key::Link(link.index), |_| Fate::Stays) {
+        if is_wanted && self.is_news(&Key::Link(link.index), |_| Fate::Stays) {
             self.store_link(link, Cause::Dump, 0, tell);
         }
     }
@@ -329,7 +348,7 @@ impl Mirror {
     pub(crate) fn dumped_address(&mut self, address: Address, tell: &mut impl FnMut(Event)) {
         let fate = |silence: &Silence| silence.fate_of_address(&address);
         let is_wanted = self.filter.wants_address(&address.key);
-        if is_wanted && self.is_news(Key::Address(address.key), fate) {
+        if is_wanted && self.is_news(&Key::Address(address.key), fate) {
             self.store_address(address, Cause::Dump, 0, tell);
         }
     }
@@ -337,7 +356,7 @@ impl Mirror {
     /// An entry of a dump.
     pub(crate) fn dumped_route(&mut self, route: Route, tell: &mut impl FnMut(Event)) {
         let fate = |silence: &Silence| silence.fate_of_route(&route);
-        if self.filter.wants_route(&route) && self.is_news(Key::Route(route.key), fate) {
+        if self.filter.wants_route(&route) && self.is_news(&Key::Route(route.key), fate) {
             let known = self.network.route(route.key);
             let replaced = known.is_some_and(|known| known.replaced);
             if let (None, Some(reading)) = (known, &mut self.reading) {
@@ -354,10 +373,12 @@ impl Mirror {
         };
         let unseen = std::mem::take(&mut reading.unseen);
         for key in unseen {
-            if let Key::Link(index) = key {
-                self.take_along(Trigger::LinkGone(index), tell);
+            match key {
+                Key::Link(index) => self.take_along(Trigger::LinkGone(index), tell),
+                Key::Nexthop(id) => self.take_along(Trigger::NexthopGone(id), tell),
+                _ => {}
             }
-            self.remove(key, Cause::Dump, tell);
+            self.remove(&key, Cause::Dump, 0, tell);
         }
         if is_last {
             self.reading = None;
@@ -366,43 +387,38 @@ impl Mirror {
     }
 
     /// Takes an object out and tells so; nothing happens where it is not held.
-    fn remove(&mut self, key: Key, cause: Cause, tell: &mut impl FnMut(Event)) {
-        let gone = match key {
-            Key::Link(index) => self.network.remove_link(index).map(Object::Link),
-            Key::Address(key) => self.network.remove_address(key).map(Object::Address),
-            Key::Route(key) => self.network.remove_route(key).map(Object::Route),
-        };
-        if let Some(gone) = gone {
-            self.tell(cause, 0, What::Deleted(gone), tell);
+    fn remove(&mut self, key: &Key, cause: Cause, sender: u32, tell: &mut impl FnMut(Event)) {
+        if let Some(gone) = self.network.remove(key) {
+            self.tell(cause, sender, What::Deleted(gone), tell);
         }
     }
 
     fn touch(&mut self, key: Key) {
         match key {
-            Key::Link(_) => {}
             Key::Address(key) => self.doubt.told(Taken::Address(key)),
             Key::Route(key) => self.doubt.told(Taken::Route(key)),
+            _ => {}
         }
         let Some(reading) = &mut self.reading else { return };
-        reading.touched.insert(key);
-        if reading.table == table_of(key) {
+        if reading.table == key.table() {
             reading.unseen.remove(&key);
             reading.is_disturbed = true;
         }
+        reading.touched.insert(key);
     }
 
     /// Whether a dump's entry is to be taken. One that went in silence since the reading began
     /// counts as not shown; where that is not clear it stays as it was known, and is in doubt.
-    fn is_news(&mut self, key: Key, fate: impl Fn(&Silence) -> Fate) -> bool {
+    fn is_news(&mut self, key: &Key, fate: impl Fn(&Silence) -> Fate) -> bool {
         let Some(reading) = &mut self.reading else {
             return false;
         };
-        if reading.touched.contains(&key) {
+        if reading.touched.contains(key) {
             return false;
         }
         let fate = fate(&reading.silence);
         if fate != Fate::Goes {
-            reading.unseen.remove(&key);
+            reading.unseen.remove(key);
         }
         if fate == Fate::Unclear {
             self.doubt.raise();
@@ -432,22 +448,22 @@ impl Mirror {
                 Taken::Address(key) => Key::Address(key),
                 Taken::Route(key) => Key::Route(key),
             };
-            if !self.is_whole && !self.is_fresh(key) && !goes_with_link(key, trigger) {
+            if !self.is_whole && !self.is_fresh(&key) && !goes_with_link(&key, trigger) {
                 continue;
             }
             if let Some(reading) = &mut self.reading {
                 reading.unseen.remove(&key);
             }
-            self.remove(key, Cause::Derived, tell);
+            self.remove(&key, Cause::Derived, 0, tell);
         }
         self.doubt.note(trigger, &self.network);
     }
 
     /// Whether an object is known by news since the reading began, and not only from before.
-    fn is_fresh(&self, key: Key) -> bool {
+    fn is_fresh(&self, key: &Key) -> bool {
         self.reading.as_ref().is_some_and(|reading| {
-            let was_seen = reading.table == table_of(key) && !reading.unseen.contains(&key);
-            was_seen || reading.touched.contains(&key)
+            let was_seen = reading.table == key.table() && !reading.unseen.contains(key);
+            was_seen || reading.touched.contains(key)
         })
     }
 
@@ -506,29 +522,25 @@ impl Mirror {
     }
 }
 
-fn table_of(key: Key) -> Table {
-    match key {
-        Key::Link(_) => Table::Links,
-        Key::Address(_) => Table::Addresses,
-        Key::Route(_) => Table::Routes,
-    }
+fn is_told(told: &BTreeMap<NetconfKey, Netconf>, key: &Key) -> bool {
+    matches!(key, Key::Netconf(key) if told.contains_key(key))
 }
 
 /// Whether an object cannot be without the link that `trigger` says is gone, whatever else is
 /// known of it.
-fn goes_with_link(key: Key, trigger: Trigger) -> bool {
+fn goes_with_link(key: &Key, trigger: Trigger) -> bool {
     let Trigger::LinkGone(index) = trigger else { return false };
     match key {
-        Key::Link(_) => false,
         Key::Address(key) => key.index == index,
         Key::Route(key) => key.dev == index,
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::address::Prefix;
+    use crate::model::address::{AddressKey, Prefix};
     use crate::model::link::IFF_UP;
     use crate::model::route::{RTN_UNICAST, RouteSlot, TABLE_MAIN};
     use crate::model::text::LinkName;
@@ -554,7 +566,7 @@ mod tests {
 
     /// A link with an address and a route, read whole.
     fn mirror() -> Mirror {
-        let (mut mirror, tell) = (Mirror::default(), &mut |_| {});
+        let (mut mirror, tell) = (Mirror::new(Tables::default()), &mut |_| {});
         mirror.dump_begins(Table::Links);
         mirror.dumped_link(link(), tell);
         mirror.dump_ends(false, tell);

@@ -18,8 +18,8 @@ use self::mirror::Mirror;
 use crate::desired::Desired;
 use crate::limits::DOUBT_DELAY;
 use crate::model::filter::Filter;
-use crate::model::network::Network;
-use crate::model::object::Event;
+use crate::model::network::{Network, Tables};
+use crate::model::object::{Event, RawMessage};
 use crate::plan::Step;
 use crate::reconcile::{Mode, Outcome, Reconcile, Report};
 use crate::session::{DumpStep, Dumps, Requests, Sequence};
@@ -89,12 +89,14 @@ pub(crate) struct Host {
     reconcile: Option<Reconcile>,
     /// Whether a batch was answered and what it caused may still be queued at the event socket.
     settling: bool,
-    /// Whether a dump of routes is at its end, and the notifications that were queued by then
+    /// Whether a dump that may skip is at its end, and the notifications that were queued by then
     /// are still to be read: they alone tell that it may have skipped something.
     judging: bool,
     /// Whether the mirror has been whole since the last loss.
     synced: bool,
     keeps_events: bool,
+    /// Whether messages that are not read are handed out as they came.
+    keeps_raw: bool,
     events: Vec<Event>,
     /// How many of them the reconciler has heard.
     heard: usize,
@@ -116,10 +118,10 @@ pub(crate) struct Host {
 impl Host {
     /// A host of which nothing is known yet. `keeps_events` is whether someone reads them.
     pub(crate) fn new(now: Instant, keeps_events: bool, receive_buffer_bytes: usize) -> Self {
-        let mut dumps = Dumps::default();
+        let mut dumps = Dumps::new(Tables::default());
         dumps.start(now);
         Self {
-            mirror: Mirror::default(),
+            mirror: Mirror::new(Tables::default()),
             dumps,
             requests: Requests::default(),
             sequence: Sequence::default(),
@@ -128,6 +130,7 @@ impl Host {
             judging: false,
             synced: false,
             keeps_events,
+            keeps_raw: false,
             events: Vec::new(),
             heard: 0,
             reports: VecDeque::new(),
@@ -139,6 +142,17 @@ impl Host {
             doubting: false,
             failed: None,
         }
+    }
+
+    /// The same, of these tables and what they stand on; `keeps_raw` is whether messages that
+    /// are not read are handed out as they came.
+    pub(crate) fn following(mut self, now: Instant, tables: Tables, keeps_raw: bool) -> Self {
+        let tables = tables.with_what_they_stand_on();
+        self.mirror = Mirror::new(tables);
+        self.dumps = Dumps::new(tables);
+        self.dumps.start(now);
+        self.keeps_raw = keeps_raw;
+        self
     }
 
     /// From now on `desired` is what is to be reached, or kept.
@@ -267,8 +281,8 @@ impl Host {
     /// Whether the event socket must be read empty before anything else: after a loss, since a
     /// dump must come after what is queued; after an answer, since the notifications of what it
     /// confirms are queued by then, and until they are read the state seems not to be as wanted;
-    /// at the end of a dump of routes, which they may have disturbed; and before a doubt leads to
-    /// a reading, however late this thread comes to read.
+    /// at the end of a dump that may skip, which they may have disturbed; and before a doubt leads
+    /// to a reading, however late this thread comes to read.
     pub(crate) fn is_draining(&self) -> bool {
         self.dumps.is_draining() || self.settling || self.judging || self.doubting
     }
@@ -425,6 +439,7 @@ impl Host {
     fn handle_notification(&mut self, message: &Message<'_>) {
         let sender = message.port;
         let (mirror, events) = (&mut self.mirror, &mut self.events);
+        let keeps_raw = self.keeps_raw;
         let (mut moved, mut lost) = (None, false);
         let decoded = decode(message, &mut |decoded| {
             let mut tell = |event| events.push(event);
@@ -443,7 +458,11 @@ impl Host {
                 Decoded::Route { route, shared, .. } => {
                     mirror.route(route, shared, sender, &mut tell);
                 }
+                Decoded::Object { object, deleted } => {
+                    mirror.object(object, deleted, sender, &mut tell);
+                }
                 Decoded::Overrun => lost = true,
+                Decoded::Unknown if keeps_raw => mirror.raw(raw(message), sender, &mut tell),
                 _ => {}
             }
         });
@@ -480,12 +499,15 @@ impl Host {
                 Decoded::Route { route, .. } if is_dump && is_part => {
                     mirror.dumped_route(route, &mut tell);
                 }
+                Decoded::Object { object, .. } if is_dump && is_part => {
+                    mirror.dumped_object(object, &mut tell);
+                }
                 _ => {}
             }
         });
         self.counters.malformed += u64::from(decoded.is_err());
         match end {
-            Some(0) if self.mirror.is_reading_routes() => self.judging = true,
+            Some(0) if self.mirror.may_skip() => self.judging = true,
             Some(errno) => self.judge_dump(now, errno),
             None => {}
         }
@@ -554,4 +576,9 @@ impl Host {
             }
         }
     }
+}
+
+fn raw(message: &Message<'_>) -> RawMessage {
+    let Message { message_type, flags, payload, .. } = *message;
+    RawMessage { message_type, flags, payload: payload.into() }
 }

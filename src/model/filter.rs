@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::address::{AddressKey, Prefix};
+use super::neighbour::Neighbour;
+use super::netconf::{Netconf, NetconfScope};
 use super::network::Table;
+use super::object::Object;
 use super::route::Route;
 
 /// What to watch: everything, unless it is narrowed.
@@ -48,8 +51,8 @@ impl Filter {
         self
     }
 
-    /// Only the links of these indices, the addresses on them, and the routes of which every next
-    /// hop leaves through one of them.
+    /// Only the links of these indices, the addresses, neighbours and settings on them, and the
+    /// routes of which every next hop leaves through one of them.
     #[must_use]
     pub fn links(mut self, indices: impl IntoIterator<Item = u32>) -> Self {
         self.links = Some(indices.into_iter().collect());
@@ -104,6 +107,27 @@ impl Filter {
         };
         self.wants_table(Table::Routes)
             && (is_picked() || self.destinations.contains(&route.key.slot.to))
+    }
+
+    /// Whether that object is wanted.
+    pub fn wants(&self, object: &Object) -> bool {
+        match object {
+            Object::Link(link) => self.wants_link(link.index),
+            Object::Address(address) => self.wants_address(&address.key),
+            Object::Route(route) => self.wants_route(route),
+            Object::Neighbour(Neighbour { key, .. }) => {
+                self.wants_table(Table::Neighbours) && self.has_link(key.index)
+            }
+            Object::Netconf(Netconf { key, .. }) => {
+                let has_link = match key.scope {
+                    NetconfScope::Link(index) => self.has_link(index),
+                    NetconfScope::All | NetconfScope::Default => true,
+                };
+                self.wants_table(Table::Netconf) && has_link
+            }
+            // Groups of next hops have no link, and members of any.
+            other => self.wants_table(other.table()),
+        }
     }
 
     /// Whether whatever competes with a wanted route to that destination is wanted too.

@@ -10,10 +10,14 @@ impl Network {
     /// Takes an event in, as it happened.
     pub fn fold(&mut self, what: &What) {
         match what {
-            What::New(object) | What::Changed { after: object, .. } => self.put(object.clone()),
-            What::Deleted(object) => self.remove(object),
+            What::New(object) | What::Changed { after: object, .. } => {
+                self.put(object.clone());
+            }
+            What::Deleted(object) => {
+                self.remove(&object.key());
+            }
             What::NetnsRemoved => *self = Self::default(),
-            What::Resync { .. } | What::NetnsAdded { .. } => {}
+            What::Resync { .. } | What::Raw(_) | What::NetnsAdded { .. } => {}
         }
     }
 
@@ -21,66 +25,41 @@ impl Network {
     /// not come back.
     pub fn unfold(&mut self, what: &What) {
         match what {
-            What::New(object) => self.remove(object),
+            What::New(object) => {
+                self.remove(&object.key());
+            }
             What::Changed { before: object, .. } | What::Deleted(object) => {
                 self.put(object.clone());
             }
             What::NetnsAdded { .. } => *self = Self::default(),
-            What::Resync { .. } | What::NetnsRemoved => {}
+            What::Resync { .. } | What::Raw(_) | What::NetnsRemoved => {}
         }
     }
 
     /// The events that lead from this state to `to`: what goes first, then what comes, each in
     /// an order in which nothing stands on what is not there.
     pub fn differences(&self, to: &Self, tell: &mut impl FnMut(What)) {
-        let gone = |object: Object| (!to.has(&object)).then_some(What::Deleted(object));
+        let gone = |it: Object| (!to.contains(&it.key())).then_some(What::Deleted(it));
         self.objects().rev().filter_map(gone).for_each(&mut *tell);
-        let come = |after: Object| match self.like(&after) {
+        let come = |after: Object| match self.get(&after.key()) {
             None => Some(What::New(after)),
             Some(before) => (before != after).then_some(What::Changed { before, after }),
         };
         to.objects().filter_map(come).for_each(tell);
     }
 
-    /// All objects: links, then addresses, then routes.
-    fn objects(&self) -> impl DoubleEndedIterator<Item = Object> {
+    /// All objects, table by table.
+    pub(crate) fn objects(&self) -> impl DoubleEndedIterator<Item = Object> {
         let links = self.links().map(|link| Object::Link(*link));
         let addresses = self.addresses().map(|address| Object::Address(*address));
+        let nexthops = self.nexthops().map(|nexthop| Object::Nexthop(nexthop.clone()));
         let routes = self.routes().map(|route| Object::Route(route.clone()));
-        links.chain(addresses).chain(routes)
-    }
-
-    /// What is known of the same object.
-    fn like(&self, object: &Object) -> Option<Object> {
-        match object {
-            Object::Link(link) => self.link(link.index).copied().map(Object::Link),
-            Object::Address(address) => self.address(address.key).copied().map(Object::Address),
-            Object::Route(route) => self.route(route.key).cloned().map(Object::Route),
-        }
-    }
-
-    fn has(&self, object: &Object) -> bool {
-        match object {
-            Object::Link(link) => self.link(link.index).is_some(),
-            Object::Address(address) => self.address(address.key).is_some(),
-            Object::Route(route) => self.route(route.key).is_some(),
-        }
-    }
-
-    fn put(&mut self, object: Object) {
-        match object {
-            Object::Link(link) => drop(self.put_link(link)),
-            Object::Address(address) => drop(self.put_address(address)),
-            Object::Route(route) => drop(self.put_route(route)),
-        }
-    }
-
-    fn remove(&mut self, object: &Object) {
-        match object {
-            Object::Link(link) => drop(self.remove_link(link.index)),
-            Object::Address(address) => drop(self.remove_address(address.key)),
-            Object::Route(route) => drop(self.remove_route(route.key)),
-        }
+        let neighbours = self.neighbours().map(|neighbour| Object::Neighbour(*neighbour));
+        let rules = self.rules().map(|rule| Object::Rule(*rule));
+        let netconf = self.netconf().map(|netconf| Object::Netconf(*netconf));
+        let nsids = self.nsids().map(|nsid| Object::Nsid(*nsid));
+        let grounds = links.chain(addresses).chain(nexthops).chain(routes);
+        grounds.chain(neighbours).chain(rules).chain(netconf).chain(nsids)
     }
 }
 
@@ -90,13 +69,15 @@ mod tests {
 
     use super::super::address::{Address, AddressKey, Prefix};
     use super::super::link::Link;
+    use super::super::netconf::{Netconf, NetconfKey, NetconfScope};
     use super::super::route::{Route, RouteKey, RouteSlot};
+    use super::super::rule::Rule;
     use super::super::text::LinkName;
     use super::*;
 
     /// One of a few objects, in one of a few states.
     fn object() -> impl Strategy<Value = Object> {
-        (0..3, 1..4_u32, 0..3_u8).prop_map(|(what, index, state)| {
+        (0..5, 1..4_u32, 0..3_u8).prop_map(|(what, index, state)| {
             let prefix = Prefix { address: [10, 0, 0, index as u8].into(), len: 32 };
             match what {
                 0 => Object::Link(Link::new(index, LinkName::truncated(&[b'a' + state]))),
@@ -106,6 +87,12 @@ mod tests {
                     flags: 0,
                     protocol: 0,
                 }),
+                2 => Object::Rule(Rule { priority: index, ..Rule::new(state == 0) }),
+                3 => {
+                    let key = NetconfKey { is_ipv6: false, scope: NetconfScope::Link(index) };
+                    let forwarding = Some(i32::from(state));
+                    Object::Netconf(Netconf { forwarding, ..Netconf::new(key) })
+                }
                 _ => Object::Route(Route {
                     key: RouteKey {
                         slot: RouteSlot { table: 254, to: prefix, tos: 0, metric: 0 },
@@ -130,7 +117,7 @@ mod tests {
         let mut network = start.clone();
         let mut events = Vec::new();
         for (is_there, object) in wishes {
-            let what = match (network.like(object), is_there) {
+            let what = match (network.get(&object.key()), is_there) {
                 (None, true) => What::New(object.clone()),
                 (Some(before), true) if before != *object => {
                     What::Changed { before, after: object.clone() }

@@ -1,48 +1,25 @@
-//! The tables of what the network is: links, addresses and routes.
+//! The tables of what the network is: links, addresses, routes and what else is followed.
 //!
 //! They hold facts and keep the indices over them true. Which fact to believe, and what to tell
 //! of it, is the mirror's decision (`host/mirror.rs`).
 
+mod contents;
+mod tables;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
+pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
 use super::link::Link;
+use super::neighbour::{Neighbour, NeighbourKey};
+use super::netconf::{Netconf, NetconfKey};
+use super::nexthop::Nexthop;
+use super::nsid::Nsid;
 use super::object::ObjectId;
 use super::route::{Route, RouteKey, RouteSlot};
+use super::rule::Rule;
 use super::text::LinkName;
-
-/// One of the tables, in the order in which they are read: what stands on others comes later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Table {
-    /// All links.
-    Links,
-    /// The addresses of both families.
-    Addresses,
-    /// The routes of both families and every routing table.
-    Routes,
-}
-
-impl Table {
-    /// The table that is read after this one.
-    pub(crate) fn next(self) -> Option<Self> {
-        match self {
-            Self::Links => Some(Self::Addresses),
-            Self::Addresses => Some(Self::Routes),
-            Self::Routes => None,
-        }
-    }
-
-    /// The tables without whose news this one's would not be true: what the kernel takes away in
-    /// silence goes with an object of theirs.
-    pub(crate) fn stands_on(self) -> &'static [Self] {
-        match self {
-            Self::Links => &[],
-            Self::Addresses => &[Self::Links],
-            Self::Routes => &[Self::Links, Self::Addresses],
-        }
-    }
-}
 
 /// The network state of one namespace.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,6 +31,11 @@ pub struct Network {
     addresses: BTreeMap<AddressKey, Address>,
     routes: BTreeMap<RouteKey, Route>,
     routes_by: BTreeSet<(Ground, RouteKey)>,
+    nexthops: BTreeMap<u32, Nexthop>,
+    neighbours: BTreeMap<NeighbourKey, Neighbour>,
+    rules: BTreeSet<Rule>,
+    netconf: BTreeMap<NetconfKey, Netconf>,
+    nsids: BTreeSet<Nsid>,
 }
 
 /// What a route stands on, to find those that go, or change, with it.
@@ -66,6 +48,14 @@ enum Ground {
 
 /// Before all other prefixes.
 const LEAST: Prefix = Prefix { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), len: 0 };
+
+/// Before all other routes.
+const FIRST_ROUTE: RouteKey = RouteKey {
+    slot: RouteSlot { table: 0, to: LEAST, tos: 0, metric: 0 },
+    via: None,
+    dev: 0,
+    route_type: 0,
+};
 
 impl Network {
     /// All links, by index.
@@ -81,6 +71,31 @@ impl Network {
     /// All routes, by table and destination.
     pub fn routes(&self) -> impl DoubleEndedIterator<Item = &Route> {
         self.routes.values()
+    }
+
+    /// All next hop objects, by id; none unless they are followed.
+    pub fn nexthops(&self) -> impl DoubleEndedIterator<Item = &Nexthop> {
+        self.nexthops.values()
+    }
+
+    /// All neighbours, by link and address; none unless they are followed.
+    pub fn neighbours(&self) -> impl DoubleEndedIterator<Item = &Neighbour> {
+        self.neighbours.values()
+    }
+
+    /// All rules, by family and priority; none unless they are followed.
+    pub fn rules(&self) -> impl DoubleEndedIterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The settings of IPv4 and IPv6, by family and link; none unless they are followed.
+    pub fn netconf(&self) -> impl DoubleEndedIterator<Item = &Netconf> {
+        self.netconf.values()
+    }
+
+    /// The numbers of other namespaces, in their order; none unless they are followed.
+    pub fn nsids(&self) -> impl DoubleEndedIterator<Item = &Nsid> {
+        self.nsids.iter()
     }
 
     /// The link of that index.
@@ -147,11 +162,30 @@ impl Network {
         self.routes_on(Ground::Nexthop(id))
     }
 
+    /// Whether any route uses a next hop object.
+    pub fn uses_nexthops(&self) -> bool {
+        let first = self.routes_by.range((Ground::Nexthop(0), FIRST_ROUTE)..).next();
+        matches!(first, Some((Ground::Nexthop(_), _)))
+    }
+
+    /// The next hop object of that id.
+    pub fn nexthop(&self, id: u32) -> Option<&Nexthop> {
+        self.nexthops.get(&id)
+    }
+
+    /// The neighbour of that key.
+    pub fn neighbour(&self, key: NeighbourKey) -> Option<&Neighbour> {
+        self.neighbours.get(&key)
+    }
+
+    /// The settings of that key.
+    pub fn netconf_of(&self, key: NetconfKey) -> Option<&Netconf> {
+        self.netconf.get(&key)
+    }
+
     fn routes_on(&self, ground: Ground) -> impl Iterator<Item = &Route> {
-        let slot = RouteSlot { table: 0, to: LEAST, tos: 0, metric: 0 };
-        let first = RouteKey { slot, via: None, dev: 0, route_type: 0 };
         self.routes_by
-            .range((ground, first)..)
+            .range((ground, FIRST_ROUTE)..)
             .take_while(move |(other, _)| *other == ground)
             .filter_map(|(_, key)| self.routes.get(key))
     }

@@ -3,9 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::address::{Address, Prefix};
+use super::address::{Address, AddressKey, Prefix};
 use super::link::Link;
-use super::route::{Route, TABLE_MAIN, table_name};
+use super::neighbour::{Neighbour, NeighbourKey};
+use super::netconf::{Netconf, NetconfKey};
+use super::network::Table;
+use super::nexthop::Nexthop;
+use super::nsid::Nsid;
+use super::route::{Route, RouteKey, TABLE_MAIN, table_name};
+use super::rule::Rule;
 use super::text::LinkName;
 
 /// An object of the kernel's network state.
@@ -18,6 +24,95 @@ pub enum Object {
     Address(Address),
     /// A route.
     Route(Route),
+    /// A next hop object.
+    Nexthop(Nexthop),
+    /// A neighbour.
+    Neighbour(Neighbour),
+    /// A policy rule.
+    Rule(Rule),
+    /// The settings of a family on a link.
+    Netconf(Netconf),
+    /// The number of another namespace.
+    Nsid(Nsid),
+}
+
+/// What tells an object from all others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ObjectKey {
+    /// A link, by its index.
+    Link(u32),
+    /// An address.
+    Address(AddressKey),
+    /// A route.
+    Route(RouteKey),
+    /// A next hop object, by its id.
+    Nexthop(u32),
+    /// A neighbour.
+    Neighbour(NeighbourKey),
+    /// A rule is all that it says. It is boxed, for it would make every key as large.
+    Rule(Box<Rule>),
+    /// The settings of a family on a link.
+    Netconf(NetconfKey),
+    /// The number of another namespace.
+    Nsid(Nsid),
+}
+
+impl Object {
+    /// What tells it from all others.
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Self::Link(it) => ObjectKey::Link(it.index),
+            Self::Address(it) => ObjectKey::Address(it.key),
+            Self::Route(it) => ObjectKey::Route(it.key),
+            Self::Nexthop(it) => ObjectKey::Nexthop(it.id),
+            Self::Neighbour(it) => ObjectKey::Neighbour(it.key),
+            Self::Rule(it) => ObjectKey::Rule(Box::new(*it)),
+            Self::Netconf(it) => ObjectKey::Netconf(it.key),
+            Self::Nsid(it) => ObjectKey::Nsid(*it),
+        }
+    }
+
+    /// The table that it stands in.
+    pub fn table(&self) -> Table {
+        match self {
+            Self::Link(_) => Table::Links,
+            Self::Address(_) => Table::Addresses,
+            Self::Route(_) => Table::Routes,
+            Self::Nexthop(_) => Table::Nexthops,
+            Self::Neighbour(_) => Table::Neighbours,
+            Self::Rule(_) => Table::Rules,
+            Self::Netconf(_) => Table::Netconf,
+            Self::Nsid(_) => Table::Nsids,
+        }
+    }
+}
+
+impl ObjectKey {
+    /// The table that it stands in.
+    pub fn table(&self) -> Table {
+        match self {
+            Self::Link(_) => Table::Links,
+            Self::Address(_) => Table::Addresses,
+            Self::Route(_) => Table::Routes,
+            Self::Nexthop(_) => Table::Nexthops,
+            Self::Neighbour(_) => Table::Neighbours,
+            Self::Rule(_) => Table::Rules,
+            Self::Netconf(_) => Table::Netconf,
+            Self::Nsid(_) => Table::Nsids,
+        }
+    }
+}
+
+/// A message of a type that the library does not read, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMessage {
+    /// `nlmsg_type`: RTM_* of `linux/rtnetlink.h`.
+    pub message_type: u16,
+    /// `nlmsg_flags`.
+    pub flags: u16,
+    /// All behind the header, its own family's header first.
+    pub payload: Box<[u8]>,
 }
 
 /// Tells the network namespaces of one watcher apart. Numbers are not used again.
@@ -74,6 +169,8 @@ pub enum What {
     },
     /// The namespace is watched no more, and all that was in it is out of sight.
     NetnsRemoved,
+    /// The kernel sent a message that the library does not read; only where it was asked for.
+    Raw(RawMessage),
 }
 
 /// How an event was learnt.

@@ -140,7 +140,7 @@ impl Reconcile {
                 self.touch(after, noticed, network, after_up && !before_up);
             }
             What::Deleted(object) => self.touch(object, noticed, network, false),
-            What::Resync { .. } | What::NetnsAdded { .. } | What::NetnsRemoved => {}
+            What::Resync { .. } | What::Raw(_) | What::NetnsAdded { .. } | What::NetnsRemoved => {}
         }
     }
 
@@ -180,6 +180,8 @@ impl Reconcile {
                     self.release(noticed);
                 }
             }
+            // Nothing of these is declared, and a keeper does not follow them.
+            _ => {}
         }
     }
 

@@ -15,12 +15,14 @@ use crate::limits::{
     ROUTE_LOOKS_MAX,
 };
 use crate::model::filter::Filter;
-use crate::model::network::Table;
+use crate::model::network::{Table, Tables};
 use crate::wire::encode;
 
-/// The dumps of one socket, one at a time: a second one would meet EBUSY.
-#[derive(Debug, Default)]
+/// The dumps of one socket, one at a time: a second one would meet EBUSY. Links come first.
+#[derive(Debug)]
 pub(crate) struct Dumps {
+    /// Those that are read.
+    tables: Tables,
     state: State,
     /// Whether notifications were lost since the first table was asked for.
     lost_meanwhile: bool,
@@ -62,12 +64,26 @@ pub(crate) enum DumpStep {
 }
 
 impl Dumps {
+    /// Reads these tables, when told to.
+    pub(crate) fn new(tables: Tables) -> Self {
+        Self {
+            tables,
+            state: State::Idle,
+            lost_meanwhile: false,
+            lost_parts: false,
+            restarts: 0,
+            errors: 0,
+            looks: 0,
+            filter: Filter::everything(),
+        }
+    }
+
     /// Reads all tables, now, unless they are being read already.
     pub(crate) fn start(&mut self, now: Instant) {
         if self.state == State::Idle {
             self.reset();
             // Where nothing is wanted, the links are read for nothing, so that it ends anyway.
-            let table = self.wanted_from(Some(Table::Links)).unwrap_or(Table::Links);
+            let table = self.wanted().next().unwrap_or(Table::Links);
             self.state = State::Wanted { table, at: now, goes_on: false };
         }
     }
@@ -79,13 +95,16 @@ impl Dumps {
     }
 
     fn reset(&mut self) {
-        *self = Self { filter: std::mem::take(&mut self.filter), ..Self::default() };
+        *self = Self { filter: std::mem::take(&mut self.filter), ..Self::new(self.tables) };
     }
 
-    /// The first table that is wanted, from that one on.
-    fn wanted_from(&self, table: Option<Table>) -> Option<Table> {
-        let mut tables = std::iter::successors(table, |table| table.next());
-        tables.find(|&table| self.filter.wants_table(table))
+    /// The tables of which something is wanted.
+    fn wanted(&self) -> impl Iterator<Item = Table> {
+        self.tables.iter().filter(|&table| self.filter.wants_table(table))
+    }
+
+    fn wanted_after(&self, table: Table) -> Option<Table> {
+        self.wanted().find(|&next| next > table)
     }
 
     /// Notifications were lost.
@@ -192,12 +211,12 @@ impl Dumps {
             (false, false) => 1,
             _ => ROUTE_LOOKS_MAX,
         };
-        if table == Table::Routes && self.looks < looks_max {
+        if table.may_be_skipped() && self.looks < looks_max {
             self.state = State::Wanted { table, at: now, goes_on: true };
             return DumpStep::Again;
         }
         (self.looks, self.restarts, self.errors) = (0, 0, 0);
-        let Some(next) = self.wanted_from(table.next()) else {
+        let Some(next) = self.wanted_after(table) else {
             self.state = State::Idle;
             return DumpStep::Finished;
         };

@@ -10,7 +10,7 @@ use crate::limits::{
     ROUTE_LOOKS_DISTURBED_MAX, ROUTE_LOOKS_MAX,
 };
 use crate::model::change::Change;
-use crate::model::network::Table;
+use crate::model::network::{Table, Tables};
 use crate::model::refusal::Outcome;
 use crate::model::text::LinkName;
 use crate::wire::decode::Ack;
@@ -104,7 +104,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let now = Instant::now();
-        let mut dumps = Dumps::default();
+        let mut dumps = Dumps::new(Tables::default());
         dumps.start(now);
         Self { dumps, sequence: Sequence::default(), now }
     }
@@ -226,4 +226,29 @@ fn a_dump_that_falls_silent_is_asked_for_again() {
     assert_eq!(desk.dumps.expire(desk.now), Some(DumpStep::Again));
     desk.now += DUMP_RETRY_DELAY;
     assert_eq!(desk.asks(), Some((Table::Links, true)));
+}
+
+#[test]
+fn only_what_is_followed_is_asked_for() {
+    let mut desk = Desk::new();
+    let tables = [Table::Rules, Table::Neighbours, Table::Links];
+    desk.dumps = Dumps::new(tables.into_iter().collect());
+    for _ in 0..2 {
+        desk.dumps.start(desk.now);
+        for (table, step) in [
+            (Table::Links, DumpStep::Next),
+            (Table::Neighbours, DumpStep::Next),
+            (Table::Rules, DumpStep::Finished),
+        ] {
+            assert_eq!(desk.asks(), Some((table, false)));
+            assert_eq!(desk.ends(0, false), step);
+        }
+        assert!(desk.dumps.is_idle());
+    }
+    // A dump of neighbours may skip some, one of rules none.
+    desk.dumps.start(desk.now);
+    for (table, step) in [(Table::Links, DumpStep::Next), (Table::Neighbours, DumpStep::Again)] {
+        assert_eq!(desk.asks(), Some((table, false)));
+        assert_eq!(desk.ends(0, true), step);
+    }
 }

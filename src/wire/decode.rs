@@ -6,13 +6,19 @@
 
 mod address;
 mod link;
+mod neighbour;
+mod netconf;
+mod nexthop;
+mod nsid;
 mod route;
+mod rule;
 
 use super::numbers::flags::{NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_MULTI, NLM_F_REPLACE};
 use super::numbers::*;
 use super::view::{MESSAGE_HEADER_BYTES, Malformed, Message, after, attributes, u32_at};
 use crate::model::address::Address;
 use crate::model::link::Link;
+use crate::model::object::Object;
 use crate::model::route::Route;
 
 /// What one message says.
@@ -51,6 +57,14 @@ pub(crate) enum Decoded<'a> {
         /// It is one of several IPv6 next hops, all shown under the protocol of the first: of
         /// the newest in a notification, of the oldest in a dump.
         shared: bool,
+    },
+    /// An object of any other type: RTM_NEWNEIGH, RTM_NEWRULE, RTM_NEWNETCONF, RTM_NEWNSID,
+    /// RTM_NEWNEXTHOP and their RTM_DEL*.
+    Object {
+        /// The object as it is, or was; of settings a part.
+        object: Object,
+        /// RTM_DEL*.
+        deleted: bool,
     },
     /// NLMSG_ERROR, which is a success where its errno is 0.
     Ack(Ack<'a>),
@@ -106,6 +120,16 @@ pub(crate) fn decode<'a>(
             route::decode(payload, false, replaced, sink)?;
         }
         RTM_DELROUTE => route::decode(payload, true, false, sink)?,
+        RTM_NEWNEIGH => sink(neighbour::decode(payload, false)?),
+        RTM_DELNEIGH => sink(neighbour::decode(payload, true)?),
+        RTM_NEWRULE => sink(rule::decode(payload, false)?),
+        RTM_DELRULE => sink(rule::decode(payload, true)?),
+        RTM_NEWNETCONF => sink(netconf::decode(payload, false)?),
+        RTM_DELNETCONF => sink(netconf::decode(payload, true)?),
+        RTM_NEWNSID => sink(nsid::decode(payload, false)?),
+        RTM_DELNSID => sink(nsid::decode(payload, true)?),
+        RTM_NEWNEXTHOP => sink(nexthop::decode(payload, false)?),
+        RTM_DELNEXTHOP => sink(nexthop::decode(payload, true)?),
         _ => sink(Decoded::Unknown),
     }
     Ok(())

@@ -10,14 +10,14 @@ mod link;
 mod route;
 
 use bytes::BytesMut;
-use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{Emitable as _, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 
 use super::numbers::flags::*;
-use super::view::MESSAGE_FLAGS_OFFSET;
+use super::numbers::{TableNumbers, of_table};
+use super::view::{MESSAGE_FLAGS_OFFSET, MESSAGE_HEADER_BYTES};
 use crate::model::change::Change;
 use crate::model::network::Table;
 use crate::model::text::LinkName;
@@ -33,12 +33,18 @@ pub(crate) enum EncodeError {
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
 /// zero, which asks for everything.
 pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
-    let message = match table {
-        Table::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        Table::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        Table::Routes => RouteNetlinkMessage::GetRoute(RouteMessage::default()),
-    };
-    append(message, NLM_F_DUMP, sequence, out);
+    let TableNumbers { get, header_bytes, .. } = of_table(table);
+    let bytes = MESSAGE_HEADER_BYTES + header_bytes;
+    let start = out.len();
+    out.resize(start + bytes, 0);
+    let mut header = NetlinkHeader::default();
+    header.length = bytes as u32;
+    header.message_type = get;
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.sequence_number = sequence;
+    if let Some(message) = out.get_mut(start..) {
+        header.emit(message);
+    }
 }
 
 /// Appends the request for a dump of the routes of one protocol, of one routing table, of both or

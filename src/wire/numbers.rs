@@ -1,6 +1,8 @@
 //! The numbers of netlink and rtnetlink that this room reads or writes, under the names they
 //! have in the kernel's headers. Those of the link kinds stand in `kind/`.
 
+use crate::model::network::{Table, Tables};
+
 /// The flags of a message (`linux/netlink.h`). The same bit means different things in requests,
 /// in dumps and in notifications; the groups say where each belongs.
 pub(crate) mod flags {
@@ -33,6 +35,16 @@ pub(super) const RTM_NEWADDR: u16 = 20;
 pub(super) const RTM_DELADDR: u16 = 21;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
+pub(super) const RTM_NEWNEIGH: u16 = 28;
+pub(super) const RTM_DELNEIGH: u16 = 29;
+pub(super) const RTM_NEWRULE: u16 = 32;
+pub(super) const RTM_DELRULE: u16 = 33;
+pub(super) const RTM_NEWNETCONF: u16 = 80;
+pub(super) const RTM_DELNETCONF: u16 = 81;
+pub(super) const RTM_NEWNSID: u16 = 88;
+pub(super) const RTM_DELNSID: u16 = 89;
+pub(super) const RTM_NEWNEXTHOP: u16 = 104;
+pub(super) const RTM_DELNEXTHOP: u16 = 105;
 
 // Address families (`linux/socket.h`).
 pub(super) const AF_UNSPEC: u8 = 0;
@@ -77,6 +89,91 @@ pub(super) const RTA_NH_ID: u16 = 30;
 /// `rtm_flags`: a cached clone of a route, not a route (`linux/rtnetlink.h`).
 pub(super) const RTM_F_CLONED: u32 = 0x200;
 
-/// The groups whose notifications fill the mirror (RTNLGRP_* of `linux/rtnetlink.h`): LINK,
-/// IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR and IPV6_ROUTE.
-pub(crate) const GROUPS: &[u32] = &[1, 5, 7, 9, 11];
+// Attributes of a neighbour (`linux/neighbour.h`).
+pub(super) const NDA_DST: u16 = 1;
+pub(super) const NDA_LLADDR: u16 = 2;
+pub(super) const NDA_FLAGS_EXT: u16 = 15;
+/// `ndm_flags`: the address is answered for, not asked for.
+pub(super) const NTF_PROXY: u8 = 0x08;
+
+// Attributes of a rule (`linux/fib_rules.h`).
+pub(super) const FRA_DST: u16 = 1;
+pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_IIFNAME: u16 = 3;
+pub(super) const FRA_GOTO: u16 = 4;
+pub(super) const FRA_PRIORITY: u16 = 6;
+pub(super) const FRA_FWMARK: u16 = 10;
+pub(super) const FRA_FLOW: u16 = 11;
+pub(super) const FRA_TUN_ID: u16 = 12;
+pub(super) const FRA_SUPPRESS_IFGROUP: u16 = 13;
+pub(super) const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+pub(super) const FRA_TABLE: u16 = 15;
+pub(super) const FRA_FWMASK: u16 = 16;
+pub(super) const FRA_OIFNAME: u16 = 17;
+pub(super) const FRA_L3MDEV: u16 = 19;
+pub(super) const FRA_UID_RANGE: u16 = 20;
+pub(super) const FRA_PROTOCOL: u16 = 21;
+pub(super) const FRA_IP_PROTO: u16 = 22;
+pub(super) const FRA_SPORT_RANGE: u16 = 23;
+pub(super) const FRA_DPORT_RANGE: u16 = 24;
+pub(super) const FRA_DSCP: u16 = 25;
+pub(super) const FRA_SPORT_MASK: u16 = 28;
+pub(super) const FRA_DPORT_MASK: u16 = 29;
+
+// Attributes of the settings of a link (`linux/netconf.h`).
+pub(super) const NETCONFA_IFINDEX: u16 = 1;
+pub(super) const NETCONFA_FORWARDING: u16 = 2;
+pub(super) const NETCONFA_RP_FILTER: u16 = 3;
+pub(super) const NETCONFA_MC_FORWARDING: u16 = 4;
+pub(super) const NETCONFA_PROXY_NEIGH: u16 = 5;
+pub(super) const NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN: u16 = 6;
+pub(super) const NETCONFA_BC_FORWARDING: u16 = 8;
+pub(super) const NETCONFA_IFINDEX_ALL: i32 = -1;
+pub(super) const NETCONFA_IFINDEX_DEFAULT: i32 = -2;
+
+/// The attribute of a namespace's number (`linux/net_namespace.h`).
+pub(super) const NETNSA_NSID: u16 = 1;
+
+// Attributes of a next hop object (`linux/nexthop.h`).
+pub(super) const NHA_ID: u16 = 1;
+pub(super) const NHA_GROUP: u16 = 2;
+pub(super) const NHA_GROUP_TYPE: u16 = 3;
+pub(super) const NHA_BLACKHOLE: u16 = 4;
+pub(super) const NHA_OIF: u16 = 5;
+pub(super) const NHA_GATEWAY: u16 = 6;
+pub(super) const NHA_FDB: u16 = 11;
+
+/// How a table is asked for and announced.
+pub(super) struct TableNumbers {
+    /// The RTM_GET* message.
+    pub(super) get: u16,
+    /// The bytes of the header that the request carries, with padding.
+    pub(super) header_bytes: usize,
+    /// The groups of its notifications (RTNLGRP_* of `linux/rtnetlink.h`).
+    pub(super) groups: &'static [u32],
+}
+
+/// The numbers of a table.
+pub(super) const fn of_table(table: Table) -> TableNumbers {
+    let (get, header_bytes, groups): (u16, usize, &[u32]) = match table {
+        Table::Links => (18, 16, &[1]),
+        Table::Addresses => (22, 8, &[5, 9]),
+        // Nothing else tells that the routes of a deleted next hop object are gone (NEXTHOP).
+        Table::Routes => (26, 12, &[7, 11, 32]),
+        Table::Neighbours => (30, 12, &[3]),
+        Table::Rules => (34, 12, &[8, 19]),
+        Table::Netconf => (82, 4, &[24, 25]),
+        Table::Nsids => (90, 4, &[28]),
+        Table::Nexthops => (106, 8, &[32]),
+    };
+    TableNumbers { get, header_bytes, groups }
+}
+
+/// The groups whose notifications keep these tables true, each once.
+pub(crate) fn groups(tables: Tables) -> Vec<u32> {
+    let mut groups: Vec<_> =
+        tables.iter().flat_map(|table| of_table(table).groups).copied().collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}

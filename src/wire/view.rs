@@ -155,6 +155,10 @@ impl<'a> Attribute<'a> {
         self.value.try_into().ok().map(u32::from_ne_bytes)
     }
 
+    pub(super) fn u64_big_endian(&self) -> Option<u64> {
+        self.value.try_into().ok().map(u64::from_be_bytes)
+    }
+
     pub(super) fn i32(&self) -> Option<i32> {
         self.value.try_into().ok().map(i32::from_ne_bytes)
     }

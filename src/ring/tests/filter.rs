@@ -7,9 +7,10 @@ use crate::limits::FILTER_DESTINATIONS_MAX;
 use crate::model::address::Prefix;
 use crate::model::filter::Filter;
 use crate::model::network::Table;
+use crate::model::network::Tables;
 use crate::ring::{Ring, SocketId};
 use crate::wire::filter::program;
-use crate::wire::numbers::GROUPS;
+use crate::wire::numbers::groups;
 use crate::wire::tests::bpf;
 
 fn batch(lines: &str) {
@@ -77,8 +78,8 @@ fn the_kernel_drops_what_the_program_refuses_and_nothing_else() {
             fs::write(format!("/proc/sys/net/ipv6/conf/{setting}"), "1").unwrap();
         }
         let mut ring = open(&config());
-        let all = events(&mut ring, GROUPS, 8 << 20);
-        let some = events(&mut ring, GROUPS, 8 << 20);
+        let all = events(&mut ring, &groups(Tables::default()), 8 << 20);
+        let some = events(&mut ring, &groups(Tables::default()), 8 << 20);
         let everything = Filter::everything;
         let prefix = |text: &str, len| Prefix { address: text.parse().unwrap(), len };
         let declared = [prefix("10.2.0.0", 24), prefix("2001:db8:2::", 64), prefix("0.0.0.0", 0)];
@@ -126,8 +127,8 @@ fn the_kernel_drops_what_the_program_refuses_and_nothing_else() {
 fn a_program_that_is_none_is_refused_and_the_one_before_it_stays() {
     in_namespace(|| {
         let mut ring = open(&config());
-        let all = events(&mut ring, GROUPS, 1 << 20);
-        let some = events(&mut ring, GROUPS, 1 << 20);
+        let all = events(&mut ring, &groups(Tables::default()), 1 << 20);
+        let some = events(&mut ring, &groups(Tables::default()), 1 << 20);
         let refuse_all = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }];
         ring.set_filter(some, Some(&refuse_all)).unwrap();
         let endless = vec![libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 1 }; 4097];

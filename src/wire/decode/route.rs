@@ -22,7 +22,8 @@ const HOP_INDEX_OFFSET: usize = 4;
 /// _LINKDOWN, _UNRESOLVED, _TRAP, and RTM_F_OFFLOAD, _TRAP, _OFFLOAD_FAILED. A lost carrier, for
 /// one, sets RTNH_F_LINKDOWN in the next dump and announces nothing for IPv4; kept, they would
 /// make the mirror differ from a dump with nothing missed.
-const VOLATILE_FLAGS: u32 = 0x01 | 0x08 | 0x10 | 0x20 | 0x40 | 0x4000 | 0x8000 | 0x2000_0000;
+pub(super) const VOLATILE_FLAGS: u32 =
+    0x01 | 0x08 | 0x10 | 0x20 | 0x40 | 0x4000 | 0x8000 | 0x2000_0000;
 
 pub(super) fn decode<'a>(
     payload: &'a [u8],

@@ -6,6 +6,8 @@ use super::super::decode::{Decoded, decode};
 use super::super::view::{attributes, messages};
 use super::namespace::{self, ip};
 use crate::model::network::Table;
+use crate::model::object::Object;
+use crate::model::rule::PortRange;
 
 /// Walks and decodes everything in `bytes`, and counts what came out.
 fn devour(bytes: &[u8]) -> usize {
@@ -40,7 +42,9 @@ proptest! {
 
     #[test]
     fn random_payloads_are_survived(
-        message_type in prop::sample::select(vec![1u16, 2, 3, 4, 16, 17, 20, 21, 24, 25, 99]),
+        message_type in prop::sample::select(vec![
+            1u16, 2, 3, 4, 16, 17, 20, 21, 24, 25, 28, 29, 32, 33, 80, 81, 88, 89, 99, 104, 105,
+        ]),
         flags: u16,
         family in prop::sample::select(vec![0u8, 2, 7, 10]),
         payload in prop::collection::vec(
@@ -69,8 +73,15 @@ fn real_messages_cut_or_mutated_anywhere_are_survived() {
     ip("address add 2001:db8::1/64 dev v0 nodad");
     ip("route add 10.0.0.0/8 nexthop via 192.0.2.5 nexthop via 192.0.2.6");
     ip("-6 route add 2001:db8:a::/48 nexthop via 2001:db8::5 nexthop via 2001:db8::6");
+    ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev v0 nud permanent extern_learn");
+    ip("neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev v0 router");
+    ip("rule add from 10.0.0.0/8 to 192.0.2.0/24 fwmark 3/7 iif v9 sport 80-90 lookup 100");
+    ip("-6 rule add to 2001:db8::/32 uidrange 5-9 ipproto 6 goto 32766");
+    ip("nexthop add id 5 via 192.0.2.50 dev v0");
+    ip("nexthop add id 6 via 192.0.2.51 dev v0");
+    ip("nexthop add id 7 group 5,2/6");
     let mut seed = 1_u64;
-    for what in [Table::Links, Table::Addresses, Table::Routes] {
+    for what in Table::ALL {
         for datagram in namespace.dump(what) {
             for len in 0..datagram.len() {
                 devour(&datagram[..len]);
@@ -146,11 +157,71 @@ fn what_names_no_object_is_malformed() {
         (24, &[2, 24, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0]),
         (24, &[2, 33, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0, 8, 0, 1, 0, 1, 2, 3, 4]),
         (2, &[0; 3]),
+        (28, &[2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0]),
+        (28, &[2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]),
+        (28, &[2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 8, 0, 1, 0, 1, 2, 3, 4]),
+        (28, &[10, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 8, 0, 1, 0, 1, 2, 3, 4]),
+        (32, &[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0]),
+        (32, &[2, 33, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0]),
+        (33, &[2, 0, 8, 0, 254, 0, 0, 1, 0, 0, 0, 0, 5, 0, 2, 0, 1, 0, 0, 0]),
+        (80, &[]),
+        (80, &[2, 0, 0, 0]),
+        (80, &[2, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 0]),
+        (88, &[0, 0, 0, 0]),
+        (88, &[0, 0, 0, 0, 8, 0, 1, 0, 255, 255, 255, 255]),
+        (104, &[2, 0, 0, 0, 0, 0, 0]),
+        (104, &[2, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         let bytes = framed(message_type, 0, payload);
         let message = messages(&bytes).next().unwrap().unwrap();
         let mut count = 0;
         assert!(decode(&message, &mut |_| count += 1).is_err(), "{payload:?}");
         assert_eq!(count, 0);
+    }
+}
+
+#[test]
+fn a_rule_without_its_table_or_with_marks_behind_its_ports_is_read() {
+    let mut payload = vec![2, 0, 0, 0, 254, 0, 0, 1, 4, 0, 0, 0]; // and FIB_RULE_UNRESOLVED
+    payload.extend([6, 0, 28, 0, 0xff, 0x00, 0, 0]); // FRA_SPORT_MASK before the ports
+    payload.extend([8, 0, 23, 0, 80, 0, 80, 0]); // FRA_SPORT_RANGE
+    payload.extend([7, 0, 6, 0, 1, 2, 3, 0]); // FRA_PRIORITY of three bytes
+    payload.extend([8, 0, 14, 0, 255, 255, 255, 255]); // FRA_SUPPRESS_PREFIXLEN, none
+    let bytes = framed(32, 0, &payload);
+    let decoded = super::decode_all(&bytes);
+    let [Decoded::Object { object: Object::Rule(rule), deleted: false }] = decoded[..] else {
+        panic!("{decoded:?}");
+    };
+    assert_eq!((rule.table, rule.priority, rule.flags), (254, 0, 0));
+    assert_eq!(rule.source_ports, Some(PortRange { first: 80, last: 80, mask: 0xff }));
+    assert_eq!(rule.suppress_prefix_len, None);
+}
+
+#[test]
+fn a_group_is_read_up_to_the_member_that_is_cut() {
+    let mut payload = vec![0, 0, 0, 0, 0, 0, 0, 0];
+    payload.extend([8, 0, 1, 0, 7, 0, 0, 0]); // NHA_ID
+    payload.extend([22, 0, 2, 0]); // NHA_GROUP: 5 with weight 2, 6 with weight 257, and a rest
+    payload.extend([5, 0, 0, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 1, 0, 0, 9, 9, 0, 0]);
+    let bytes = framed(104, 0, &payload);
+    let decoded = super::decode_all(&bytes);
+    let [Decoded::Object { object: Object::Nexthop(nexthop), .. }] = &decoded[..] else {
+        panic!("{decoded:?}");
+    };
+    let members: Vec<_> = nexthop.group.iter().map(|it| (it.id, it.weight)).collect();
+    assert_eq!(members, [(5, 2), (6, 257)]);
+}
+
+#[test]
+fn proxies_bridge_entries_and_other_families_are_no_neighbours_rules_or_settings() {
+    let neighbour = [2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0, 8, 0, 1, 0, 1, 2, 3, 4];
+    let entry = [7, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0];
+    let multicast_rule = [128, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+    let mpls = [28, 0, 0, 0, 8, 0, 1, 0, 1, 0, 0, 0];
+    for (message_type, payload) in
+        [(28, &neighbour[..]), (29, &entry), (32, &multicast_rule), (80, &mpls)]
+    {
+        let bytes = framed(message_type, 0, payload);
+        assert_eq!(super::decode_all(&bytes), [Decoded::Ignored], "{message_type}");
     }
 }

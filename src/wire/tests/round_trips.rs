@@ -301,7 +301,7 @@ fn what_is_no_route_of_ours_is_ignored() {
     let failed = message(3, 2, &[&(-4_i32).to_ne_bytes()]);
     assert_eq!(decode_all(&failed), [Decoded::Done { errno: 4 }]);
     assert_eq!(decode_all(&message(4, 0, &[])), [Decoded::Overrun]);
-    assert_eq!(decode_all(&message(104, 0, &[])), [Decoded::Unknown]);
+    assert_eq!(decode_all(&message(84, 0, &[])), [Decoded::Unknown]);
 }
 
 #[test]

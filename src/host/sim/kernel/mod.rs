@@ -190,6 +190,7 @@ impl Kernel {
             Table::Addresses => self.generations[1],
             // The kernel never tells that a dump of routes was interrupted.
             Table::Routes => 0,
+            other => panic!("not asked for so far: {other:?}"),
         }
     }
 
@@ -211,6 +212,7 @@ impl Kernel {
                 addresses.map(spell::address).collect()
             }
             Table::Routes => self.route_messages(next, len),
+            other => panic!("not asked for so far: {other:?}"),
         };
         if entries.is_empty() {
             self.dump = None;
