@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::host::{Host, Source};
-use crate::model::network::Network;
+use crate::model::network::{Network, Tables};
 use crate::wire::decode::decode as decode_message;
 use crate::wire::view::messages;
 
@@ -20,7 +20,7 @@ pub fn decode(datagram: &[u8]) {
 /// Hands datagrams to a host: of each, the first byte says by which socket it comes, the next two
 /// how long it is. Folding the events must give the mirror.
 pub fn drive(now: Instant, mut input: &[u8]) {
-    let mut host = Host::new(now, true, 1 << 20);
+    let mut host = Host::new(now, true, 1 << 20).following(now, Tables::ALL, true);
     let mut request = bytes::BytesMut::new();
     let (mut events, mut folded) = (Vec::new(), Network::default());
     while let [how, low, high, rest @ ..] = input {
