@@ -65,7 +65,7 @@ fn route(
         (0 | 1, Some((slot, route))) => {
             kernel.remove_routes(|at, hop| *at == slot && *hop == route, true);
         }
-        (2, Some((slot, route))) => {
+        (2, Some((slot, route))) if kernel.links[&route.dev].up => {
             let via = Some(gateway(random, slot.1.is_ipv4(), 77)).filter(|_| random.one_in(2));
             let stranger = SimRoute { protocol: 3, via: via.or(route.via), ..route };
             kernel.set_route(slot, SimRoute { hops: Vec::new(), ..stranger }, Put::Replace);

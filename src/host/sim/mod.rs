@@ -83,3 +83,14 @@ fn an_apply_ends_and_a_second_one_only_reads() {
         assert!(plan.steps.len() as u64 >= repeated, "the second apply writes");
     });
 }
+
+#[test]
+fn a_dump_of_routes_is_judged_when_the_news_queued_by_its_end_are_read() {
+    let mut world = World::new(1, false);
+    while !world.host.is_draining() {
+        world.turn(0, 1);
+        assert!(!world.host.is_synced(), "nobody knows what disturbed it");
+    }
+    world.come_to_rest();
+    assert!(world.host.is_synced());
+}
