@@ -681,6 +681,26 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_next_hop_that_goes_leaves_its_siblings_in_doubt() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let hop = |via: &str| {
+            let slot = RouteSlot { to, ..route().key.slot };
+            let key = RouteKey { slot, via: Some(via.parse().unwrap()), ..route().key };
+            Route { key, ..route() }
+        };
+        for via in ["fe80::1", "fe80::2"] {
+            mirror.route(hop(via), false, 0, tell);
+        }
+        assert!(!mirror.is_in_doubt());
+        // It was the first perhaps, whose protocol all were shown by.
+        mirror.route(hop("fe80::1"), true, 0, tell);
+        assert!(mirror.settle_doubt());
+        mirror.route(hop("fe80::2"), true, 0, tell);
+        assert!(!mirror.settle_doubt(), "none is left");
+    }
+
+    #[test]
     fn what_the_kernel_tells_of_in_time_is_not_in_doubt() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let key = RouteKey { slot: RouteSlot { metric: 256, ..route().key.slot }, ..route().key };
