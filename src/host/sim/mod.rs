@@ -9,6 +9,7 @@ mod kernel;
 mod world;
 
 use self::world::World;
+use crate::limits::BATCH_DEADLINE;
 use crate::reconcile::Mode;
 
 /// How many histories the ordinary run makes of each kind.
@@ -93,4 +94,20 @@ fn a_dump_of_routes_is_judged_when_the_news_queued_by_its_end_are_read() {
     }
     world.come_to_rest();
     assert!(world.host.is_synced());
+}
+
+#[test]
+fn what_was_not_answered_is_unknown_and_the_tables_are_read() {
+    let mut world = World::new(1, false);
+    world.keep(Mode::Keep);
+    world.kernel.faults.lose_ack = true;
+    while world.kernel.writes == 0 {
+        world.turn(usize::MAX, usize::MAX);
+    }
+    assert!(world.host.is_synced());
+    world.now += BATCH_DEADLINE;
+    world.turn(usize::MAX, 0);
+    assert!(!world.host.is_synced(), "it may have been made, or not");
+    world.come_to_rest();
+    world.check_mirror();
 }
