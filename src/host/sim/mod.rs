@@ -100,7 +100,8 @@ fn a_dump_of_routes_is_judged_when_the_news_queued_by_its_end_are_read() {
 fn what_was_not_answered_is_unknown_and_the_tables_are_read() {
     let mut world = World::new(1, false);
     world.keep(Mode::Keep);
-    world.kernel.faults.lose_ack = true;
+    // Not even the answer that closes a batch fits.
+    world.kernel.replies.len_max = 0;
     while world.kernel.writes == 0 {
         world.turn(usize::MAX, usize::MAX);
     }

@@ -120,6 +120,9 @@ impl World {
                 true => self.host.handle_send_failed(self.now, libc::ENOBUFS),
                 false => self.kernel.request(&buffer),
             }
+        } else {
+            let is_late = self.host.poll_timeout().is_some_and(|at| at <= self.now);
+            assert!(!is_late, "it would turn without end: nothing is due that it does");
         }
         let (mut events, mut replies) = (events, replies);
         if was_draining {
