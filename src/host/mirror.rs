@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::doubt::Doubt;
 use super::silence::Silence;
 use crate::model::address::Address;
-use crate::model::consequences::{Fate, Taken, Trigger, is_last_ipv4, taken_in_silence};
+use crate::model::consequences::{Fate, Taken, Trigger, fate, is_last_ipv4, taken_in_silence};
 use crate::model::filter::Filter;
 use crate::model::link::Link;
 use crate::model::netconf::{Netconf, NetconfKey};
@@ -409,14 +409,14 @@ impl Mirror {
 
     /// Whether a dump's entry is to be taken. One that went in silence since the reading began
     /// counts as not shown; where that is not clear it stays as it was known, and is in doubt.
-    fn is_news(&mut self, key: &Key, fate: impl Fn(&Silence) -> Fate) -> bool {
+    fn is_news(&mut self, key: &Key, judge: impl Fn(&Silence) -> Fate) -> bool {
         let Some(reading) = &mut self.reading else {
             return false;
         };
         if reading.touched.contains(key) {
             return false;
         }
-        let fate = fate(&reading.silence);
+        let fate = judge(&reading.silence);
         if fate != Fate::Goes {
             reading.unseen.remove(key);
         }
@@ -457,6 +457,22 @@ impl Mirror {
             self.remove(&key, Cause::Derived, 0, tell);
         }
         self.doubt.note(trigger, &self.network);
+        if !self.is_whole && self.is_unclear(trigger) {
+            self.doubt.raise();
+        }
+    }
+
+    /// Whether a route that is known by news depends on others that are not, by which it may
+    /// have outlived `trigger` or not.
+    fn is_unclear(&self, trigger: Trigger) -> bool {
+        let link = match trigger {
+            Trigger::LinkDown(index) | Trigger::LinkGone(index) => index,
+            Trigger::AddressGone(key) => key.index,
+            Trigger::NexthopGone(_) => return false,
+        };
+        let is_unclear = |route: &Route| fate(trigger, route) == Fate::Unclear;
+        let mut routes = self.network.routes_through(link);
+        routes.any(|route| is_unclear(route) && self.is_fresh(&Key::Route(route.key)))
     }
 
     /// Whether an object is known by news since the reading began, and not only from before.
@@ -694,9 +710,9 @@ mod tests {
         }
         assert!(!mirror.is_in_doubt());
         // It was the first perhaps, whose protocol all were shown by.
-        mirror.route(hop("fe80::1"), true, 0, tell);
+        mirror.route_gone(hop("fe80::1").key, 0, tell);
         assert!(mirror.settle_doubt());
-        mirror.route(hop("fe80::2"), true, 0, tell);
+        mirror.route_gone(hop("fe80::2").key, 0, tell);
         assert!(!mirror.settle_doubt(), "none is left");
     }
 
