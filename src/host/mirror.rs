@@ -717,6 +717,26 @@ mod tests {
     }
 
     #[test]
+    fn after_a_loss_no_sibling_vouches_for_a_next_hop_whose_link_goes_down() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let hop = |dev| {
+            let slot = RouteSlot { to, ..route().key.slot };
+            let key = RouteKey { slot, via: Some("fe80::1".parse().unwrap()), dev, ..route().key };
+            Route { key, ..route() }
+        };
+        let other = Link { flags: IFF_UP, ..Link::new(2, LinkName::truncated(b"v1")) };
+        mirror.link(other, 0, tell);
+        mirror.route(hop(2), false, 0, tell);
+        mirror.lost(1, tell);
+        mirror.dump_begins(Table::Links);
+        // That through the other link may be gone by now.
+        mirror.route(hop(1), false, 0, tell);
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
     fn what_the_kernel_tells_of_in_time_is_not_in_doubt() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let key = RouteKey { slot: RouteSlot { metric: 256, ..route().key.slot }, ..route().key };
