@@ -21,7 +21,7 @@ pub(crate) const BATCH_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) const DUMP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often a dump that was interrupted by a change (NLM_F_DUMP_INTR) is started again before
-/// what it brought is taken, with what the notifications correct.
+/// what it brought is taken, and what it lacks is left to another reading.
 pub(crate) const DUMP_RESTARTS_MAX: u32 = 16;
 
 /// How long to wait before a dump that met EBUSY or another error is asked for again.

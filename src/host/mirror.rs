@@ -366,6 +366,15 @@ impl Mirror {
         }
     }
 
+    /// The dump that is about to end was interrupted by changes to the last: what it lacks may
+    /// be there all the same, and takes another reading to call it gone.
+    pub(crate) fn dump_was_interrupted(&mut self) {
+        if let Some(reading) = &mut self.reading {
+            reading.unseen.clear();
+            self.doubt.raise();
+        }
+    }
+
     /// A dump is whole: what it did not show is gone. With the last one the reading ends.
     pub(crate) fn dump_ends(&mut self, is_last: bool, tell: &mut impl FnMut(Event)) {
         let Some(reading) = &mut self.reading else {
@@ -448,7 +457,9 @@ impl Mirror {
                 Taken::Address(key) => Key::Address(key),
                 Taken::Route(key) => Key::Route(key),
             };
-            if !self.is_whole && !self.is_fresh(&key) && !goes_with_link(&key, trigger) {
+            // Until all addresses are known one only seems to be the last.
+            let is_known = self.is_fresh(&key) && !matches!(trigger, Trigger::AddressGone(_));
+            if !self.is_whole && !is_known && !goes_with_link(&key, trigger) {
                 continue;
             }
             if let Some(reading) = &mut self.reading {
@@ -457,22 +468,32 @@ impl Mirror {
             self.remove(&key, Cause::Derived, 0, tell);
         }
         self.doubt.note(trigger, &self.network);
-        if !self.is_whole && self.is_unclear(trigger) {
+        if self.is_unclear(trigger) {
             self.doubt.raise();
         }
     }
 
-    /// Whether a route that is known by news depends on others that are not, by which it may
-    /// have outlived `trigger` or not.
+    /// Whether a route that is known by news may have outlived `trigger` or not, by others that
+    /// are not known, or by an address that a dump showed before the news of this one came: it
+    /// may have come after it, and been no help to the route.
     fn is_unclear(&self, trigger: Trigger) -> bool {
-        let link = match trigger {
-            Trigger::LinkDown(index) | Trigger::LinkGone(index) => index,
-            Trigger::AddressGone(key) => key.index,
-            Trigger::NexthopGone(_) => return false,
+        let Some(reading) = &self.reading else {
+            return false;
         };
-        let is_unclear = |route: &Route| fate(trigger, route) == Fate::Unclear;
+        let link = match trigger {
+            Trigger::AddressGone(key) if key.prefix.is_ipv4() => key.index,
+            Trigger::LinkDown(index) | Trigger::LinkGone(index) if !self.is_whole => index,
+            _ => return false,
+        };
         let mut routes = self.network.routes_through(link);
-        routes.any(|route| is_unclear(route) && self.is_fresh(&Key::Route(route.key)))
+        routes.any(|route| {
+            let key = Key::Route(route.key);
+            let is_news = match self.is_whole {
+                true => reading.touched.contains(&key),
+                false => self.is_fresh(&key),
+            };
+            is_news && fate(trigger, route) != Fate::Stays
+        })
     }
 
     /// Whether an object is known by news since the reading began, and not only from before.

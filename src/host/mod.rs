@@ -257,10 +257,14 @@ impl Host {
     /// The event socket has been read empty.
     pub(crate) fn handle_drained(&mut self, now: Instant) {
         self.settling = false;
+        let was_lost = self.dumps.is_draining();
         if std::mem::take(&mut self.judging) {
+            // Where that brings a loss to light, the socket has not been read empty since.
             self.judge_dump(now, 0);
         }
-        self.dumps.handle_drained(now);
+        if was_lost {
+            self.dumps.handle_drained(now);
+        }
         // What is being read may settle it.
         let is_due = std::mem::take(&mut self.doubting) && self.dumps.is_idle();
         if is_due && self.mirror.settle_doubt() {
@@ -528,9 +532,9 @@ impl Host {
         match step {
             DumpStep::Again | DumpStep::Restart => {}
             DumpStep::Failed(errno) => self.failed = Some(DumpFailed { errno }),
-            DumpStep::Next => self.mirror.dump_ends(false, &mut |event| self.events.push(event)),
+            DumpStep::Next => self.end_dump(false),
             DumpStep::Finished => {
-                self.mirror.dump_ends(true, &mut |event| self.events.push(event));
+                self.end_dump(true);
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {
@@ -538,6 +542,13 @@ impl Host {
                 }
             }
         }
+    }
+
+    fn end_dump(&mut self, is_last: bool) {
+        if !self.dumps.is_sound() {
+            self.mirror.dump_was_interrupted();
+        }
+        self.mirror.dump_ends(is_last, &mut |event| self.events.push(event));
     }
 
     fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {

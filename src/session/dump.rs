@@ -28,6 +28,7 @@ pub(crate) struct Dumps {
     lost_meanwhile: bool,
     /// Whether a part of the dump in flight was lost.
     lost_parts: bool,
+    is_sound: bool,
     restarts: u32,
     errors: u32,
     looks: u32,
@@ -71,6 +72,7 @@ impl Dumps {
             state: State::Idle,
             lost_meanwhile: false,
             lost_parts: false,
+            is_sound: true,
             restarts: 0,
             errors: 0,
             looks: 0,
@@ -216,12 +218,19 @@ impl Dumps {
             return DumpStep::Again;
         }
         (self.looks, self.restarts, self.errors) = (0, 0, 0);
+        self.is_sound = !interrupted;
         let Some(next) = self.wanted_after(table) else {
             self.state = State::Idle;
             return DumpStep::Finished;
         };
         self.state = State::Wanted { table: next, at: now, goes_on: false };
         DumpStep::Next
+    }
+
+    /// Whether the table that ended last was read without a change that may have made its dump
+    /// skip something; where not, what it lacks may be there all the same.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.is_sound
     }
 
     /// When the dump in flight counts as lost, or the next may be asked for.
