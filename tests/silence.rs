@@ -263,7 +263,6 @@ fn a_deleted_lower_link_takes_those_on_it() {
 }
 
 #[test]
-#[ignore = "the news of next hop objects do not reach the mirror yet"]
 fn a_deleted_nexthop_object_takes_its_routes() {
     in_namespace("a_deleted_nexthop_object_takes_its_routes", || {
         let setup = "nexthop add id 5 via 10.1.0.9 dev v0\nnexthop add id 6 via 10.2.0.9 dev v1\n\

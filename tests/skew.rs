@@ -17,7 +17,7 @@ use ringlink::model::object::{Object, What};
 use ringlink::{Batch, Watcher};
 
 /// Unless RINGLINK_RESYNCS says otherwise.
-const RESYNCS: u64 = 60;
+const RESYNCS: u64 = 15;
 /// It holds some thousand notifications: a burst overruns it, single changes do not.
 const BUFFER_BYTES: usize = 512 << 10;
 const BURST: u32 = 4_000;
