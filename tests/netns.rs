@@ -183,6 +183,28 @@ fn named_namespaces_are_followed_as_they_come_and_go() {
 }
 
 #[test]
+fn a_name_that_is_mounted_after_it_was_made_is_found() {
+    with_own_names(|| {
+        ip("netns add a");
+        let mut watcher = Watcher::builder().all_netns().open().expect("root may");
+        let mut fold = Fold::default();
+        assert!(fold.read(&mut watcher, |fold| fold.names.len() == 1));
+        // As `ip netns add` does it, which inotify hears the first half of.
+        File::create("/run/netns/late").expect("a file");
+        let soon = Instant::now() + Duration::from_millis(50);
+        while Instant::now() < soon {
+            watcher.next_before(&mut Batch::default(), Some(soon)).expect("it goes on");
+        }
+        let sleeper = Sleeper::start();
+        let theirs = format!("/proc/{}/ns/net", sleeper.0.id());
+        let none = None::<&str>;
+        mount(Some(theirs.as_str()), "/run/netns/late", none, MsFlags::MS_BIND, none)
+            .expect("root may");
+        assert!(fold.read(&mut watcher, |fold| fold.names.values().any(|name| name == "late")));
+    });
+}
+
+#[test]
 fn a_deleted_namespace_is_let_go_of() {
     with_own_names(|| {
         let mut watcher = Watcher::builder().all_netns().open().expect("root may");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use common::{in_namespace, ip, ip_batch, ip_json, slowness};
+use common::{eventually, in_namespace, ip, ip_batch, ip_json, slowness};
 use ringlink::model::network::Network;
 use ringlink::model::object::{NetnsId, What};
 use ringlink::{Batch, Wake, Watcher, WatcherHandle};
@@ -66,6 +66,13 @@ impl Reader {
     }
 }
 
+/// What waits in the rtnetlink sockets of this namespace: the column Rmem.
+fn queued_bytes() -> u64 {
+    let table = std::fs::read_to_string("/proc/thread-self/net/netlink").expect("/proc");
+    let queued = |line: &str| line.split_whitespace().nth(4)?.parse::<u64>().ok();
+    table.lines().filter_map(queued).sum()
+}
+
 #[test]
 fn a_reader_that_sleeps_is_brought_up_by_the_differences() {
     const ADDRESSES: usize = 5_000;
@@ -88,6 +95,8 @@ fn a_reader_that_sleeps_is_brought_up_by_the_differences() {
         ip("link del old");
         ip("link add new type ifb");
         ip("addr add 192.0.2.1/24 dev lo");
+        // The watcher's own thread has taken all of them from the kernel.
+        assert!(eventually(PATIENCE * slowness(), || queued_bytes() == 0));
         let before = reader.events;
         reader.catch_up(&mut handle);
         assert!(reader.resyncs >= 1);

@@ -18,7 +18,7 @@ use crate::model::link::Link;
 use crate::model::netconf::{Netconf, NetconfKey};
 use crate::model::network::{Network, Table, Tables};
 use crate::model::object::{Cause, Event, NetnsId, Object, ObjectKey as Key, What};
-use crate::model::route::{Route, RouteKey};
+use crate::model::route::{PROTOCOL_KERNEL, Route, RouteKey};
 use crate::model::rule::Rule;
 
 /// The state of one namespace, and what is going on to complete it.
@@ -56,6 +56,8 @@ struct Reading {
     /// alone, so the dump is taken for the others.
     told: BTreeMap<NetconfKey, Netconf>,
     silence: Silence,
+    /// Links that lost an address of IPv4 since the reading began, and not the last for certain.
+    bared: BTreeSet<u32>,
     /// Whether anything in the table changed since its dump was asked for.
     is_disturbed: bool,
     /// Whether that was not the first look, and brought what was not known.
@@ -286,8 +288,8 @@ impl Mirror {
     /// A dump of that table is about to be asked for; that of the links begins a reading.
     pub(crate) fn dump_begins(&mut self, table: Table) {
         let before = self.reading.take().filter(|_| table != Table::Links);
-        let (touched, told, silence) = match before {
-            Some(before) => (before.touched, before.told, before.silence),
+        let (touched, told, silence, bared) = match before {
+            Some(before) => (before.touched, before.told, before.silence, before.bared),
             None => {
                 self.doubt = Doubt::default();
                 Default::default()
@@ -304,6 +306,7 @@ impl Mirror {
             touched,
             told,
             silence,
+            bared,
             is_disturbed: false,
             found_more: false,
             looks: 1,
@@ -390,7 +393,11 @@ impl Mirror {
             self.remove(&key, Cause::Dump, 0, tell);
         }
         if is_last {
-            self.reading = None;
+            if let Some(reading) = self.reading.take() {
+                if self.may_lack_addresses(&reading) {
+                    self.doubt.raise();
+                }
+            }
             self.is_whole = true;
         }
     }
@@ -439,15 +446,19 @@ impl Mirror {
     /// still show.
     fn take_along(&mut self, trigger: Trigger, tell: &mut impl FnMut(Event)) {
         if let Some(reading) = &mut self.reading {
-            let Reading { table, silence, is_disturbed, .. } = reading;
+            let Reading { table, silence, is_disturbed, bared, .. } = reading;
             silence.note(trigger);
             *is_disturbed |= *table == Table::Routes;
             match trigger {
                 Trigger::AddressGone(key) if !self.is_whole && key.prefix.is_ipv4() => {
+                    bared.insert(key.index);
                     silence.note_bare(key.index, trigger, Fate::Unclear);
                 }
                 Trigger::AddressGone(key) if is_last_ipv4(&self.network, key) => {
                     silence.note_bare(key.index, trigger, Fate::Goes);
+                }
+                Trigger::AddressGone(key) if key.prefix.is_ipv4() => {
+                    bared.insert(key.index);
                 }
                 _ => {}
             }
@@ -468,32 +479,36 @@ impl Mirror {
             self.remove(&key, Cause::Derived, 0, tell);
         }
         self.doubt.note(trigger, &self.network);
-        if self.is_unclear(trigger) {
+        if !self.is_whole && self.is_unclear(trigger) {
             self.doubt.raise();
         }
     }
 
-    /// Whether a route that is known by news may have outlived `trigger` or not, by others that
-    /// are not known, or by an address that a dump showed before the news of this one came: it
-    /// may have come after it, and been no help to the route.
+    /// Whether a route that is known by news depends on others that are not, by which it may
+    /// have outlived `trigger` or not.
     fn is_unclear(&self, trigger: Trigger) -> bool {
-        let Some(reading) = &self.reading else {
-            return false;
-        };
         let link = match trigger {
-            Trigger::AddressGone(key) if key.prefix.is_ipv4() => key.index,
-            Trigger::LinkDown(index) | Trigger::LinkGone(index) if !self.is_whole => index,
-            _ => return false,
+            Trigger::LinkDown(index) | Trigger::LinkGone(index) => index,
+            Trigger::AddressGone(_) | Trigger::NexthopGone(_) => return false,
         };
+        let is_unclear = |route: &Route| fate(trigger, route) == Fate::Unclear;
         let mut routes = self.network.routes_through(link);
-        routes.any(|route| {
-            let key = Key::Route(route.key);
-            let is_news = match self.is_whole {
-                true => reading.touched.contains(&key),
-                false => self.is_fresh(&key),
-            };
-            is_news && fate(trigger, route) != Fate::Stays
-        })
+        routes.any(|route| is_unclear(route) && self.is_fresh(&Key::Route(route.key)))
+    }
+
+    /// Whether an address that went while the tables were read may have taken a route along. A
+    /// dump shows addresses before the news of them: one that it showed may have come after the
+    /// last one went, and been no help to a route that the news told of before.
+    fn may_lack_addresses(&self, reading: &Reading) -> bool {
+        let may_be_gone = |route: &Route| {
+            // After a loss it may also have been shown by a part of a dump that is older.
+            let is_news = !self.is_whole || reading.touched.contains(&Key::Route(route.key));
+            // What the kernel made for an address it announces to be gone.
+            let is_silent = route.is_ipv4() && route.protocol != PROTOCOL_KERNEL;
+            is_silent && (is_news || !route.hops.is_empty())
+        };
+        let mut links = reading.bared.iter();
+        links.any(|link| self.network.routes_through(*link).any(may_be_gone))
     }
 
     /// Whether an object is known by news since the reading began, and not only from before.

@@ -230,9 +230,7 @@ impl Host {
                 Source::Replies => self.handle_reply(now, &message),
             }
         }
-        if self.mirror.is_in_doubt() && self.doubt_until.is_none() {
-            self.doubt_until = Some(now + DOUBT_DELAY);
-        }
+        self.note_doubt(now);
         self.tell(now);
     }
 
@@ -535,12 +533,19 @@ impl Host {
             DumpStep::Next => self.end_dump(false),
             DumpStep::Finished => {
                 self.end_dump(true);
+                self.note_doubt(now);
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {
                     reconcile.handle_synced(now);
                 }
             }
+        }
+    }
+
+    fn note_doubt(&mut self, now: Instant) {
+        if self.mirror.is_in_doubt() && self.doubt_until.is_none() {
+            self.doubt_until = Some(now + DOUBT_DELAY);
         }
     }
 
