@@ -645,6 +645,33 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_that_was_interrupted_to_the_last_calls_nothing_gone() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.dump_was_interrupted();
+        mirror.dump_ends(false, tell);
+        assert_eq!(mirror.network().links().count(), 1);
+        assert!(mirror.settle_doubt(), "another reading is to tell");
+    }
+
+    #[test]
+    fn an_address_that_was_shown_before_its_news_vouches_for_no_route() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.dumped_link(link(), tell);
+        mirror.dump_ends(false, tell);
+        mirror.dump_begins(Table::Addresses);
+        mirror.dumped_address(address("10.0.0.2"), tell);
+        // It came after the other one had gone as the last, and taken the route along.
+        mirror.route(another_route(), false, 0, tell);
+        mirror.address(address("10.0.0.1"), true, 0, tell);
+        mirror.dump_ends(false, tell);
+        mirror.dump_begins(Table::Routes);
+        mirror.dump_ends(true, tell);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
     fn a_loss_ends_what_is_being_read() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         mirror.dump_begins(Table::Links);
