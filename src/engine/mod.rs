@@ -295,8 +295,10 @@ impl Engine {
     pub(crate) fn turn(&mut self, deadline: Option<Instant>) -> Result<Turn, EngineError> {
         let now = Instant::now();
         if self.follow.as_ref().and_then(Follow::poll_timeout).is_some_and(|at| at <= now) {
-            // What cannot be watched has been logged; the rest goes on.
-            let _ = self.look_at_names(now);
+            if let Err(error) = self.look_at_names(now) {
+                // The rest goes on.
+                tracing::error!(%error, "a network namespace cannot be watched");
+            }
         }
         self.members.activate_due(now);
         let mut current = std::mem::take(&mut self.current);
@@ -475,7 +477,8 @@ impl Engine {
         self.look_at_names(now)
     }
 
-    /// Takes in the names that have come, and lets go of those that have gone.
+    /// Takes in the names that have come, and lets go of those that have gone. The error is that
+    /// of the first that cannot be watched.
     fn look_at_names(&mut self, now: Instant) -> Result<(), EngineError> {
         let Some(mut follow) = self.follow.take() else {
             return Ok(());
@@ -498,7 +501,6 @@ impl Engine {
             match self.add_open(&open, &netns) {
                 Ok(id) => follow.insert(name, identity, Some(id)),
                 Err(error) => {
-                    tracing::error!(%error, "a network namespace cannot be watched");
                     follow.insert(name, identity, None);
                     refused.get_or_insert(error);
                 }
@@ -516,20 +518,22 @@ fn open_member(
     id: NetnsId,
     options: &Options,
 ) -> Result<Member, EngineError> {
-    let mut open = |config: &SocketConfig<'_>| match netns {
+    let open = |ring: &mut Ring, config: &SocketConfig<'_>| match netns {
         Some(netns) => ring.open_socket_in(netns, config),
         None => ring.open_socket(config),
     };
-    let events = open(&SocketConfig {
+    let of_events = SocketConfig {
         groups: &options.groups(),
         receive_buffer_bytes: options.receive_buffer_bytes,
         buffers: BufferGroup::Events,
-    })?;
-    let requests = open(&SocketConfig {
+    };
+    let of_requests = SocketConfig {
         groups: &[],
         receive_buffer_bytes: REPLY_RECEIVE_BUFFER_BYTES,
         buffers: BufferGroup::Replies,
-    })?;
+    };
+    let events = open(ring, &of_events)?;
+    let requests = open(ring, &of_requests).inspect_err(|_| ring.close_socket(events))?;
     let receive_buffer_bytes = ring.receive_buffer_bytes(events);
     let mut host = options.host(receive_buffer_bytes);
     if options.filter != Filter::everything() {
