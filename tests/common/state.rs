@@ -78,6 +78,12 @@ impl State {
         text
     }
 
+    /// What of it a watcher with a filter is to hold.
+    pub(crate) fn retain(mut self, wants: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|line, _| wants(line));
+        self
+    }
+
     /// Whether an address still waits for what the kernel does by itself.
     fn is_unfinished(&self) -> bool {
         self.0.keys().any(|line| line.starts_with("address") && line.contains("tentative"))
