@@ -44,6 +44,23 @@ fn told(events: &[Event], cause: Cause) -> Vec<u32> {
     numbers.collect()
 }
 
+/// Adds the routes past a buffer of that size: they are told in order until the loss, and what was
+/// lost by a dump. Also how many were told before it.
+fn overrun(receive_buffer_bytes: usize) -> (Mirror, usize) {
+    let builder = Watcher::builder().receive_buffer_bytes(receive_buffer_bytes);
+    let mut mirror = Mirror::open(builder);
+    mirror.becomes_true();
+    mirror.events.clear();
+    add_routes();
+    mirror.becomes_true();
+    let first = told(&mirror.events, Cause::Notification);
+    let rest = told(&mirror.events, Cause::Dump);
+    assert_eq!(first, Vec::from_iter(0..first.len() as u32), "in order until the loss");
+    assert_eq!(first.len() + rest.len(), ROUTES as usize);
+    assert_eq!(mirror.fold.dropped, rest.len() as u64);
+    (mirror, first.len())
+}
+
 #[test]
 fn used_up_buffers_lose_nothing_and_cause_nothing() {
     in_namespace("used_up_buffers_lose_nothing_and_cause_nothing", || {
@@ -69,17 +86,8 @@ fn used_up_buffers_lose_nothing_and_cause_nothing() {
 #[test]
 fn an_overrun_is_told_and_then_exactly_what_differs() {
     in_namespace("an_overrun_is_told_and_then_exactly_what_differs", || {
-        let mut mirror = Mirror::open(Watcher::builder().receive_buffer_bytes(2048));
-        mirror.becomes_true();
-        mirror.events.clear();
-        add_routes();
-        mirror.becomes_true();
-        let first = told(&mirror.events, Cause::Notification);
-        let rest = told(&mirror.events, Cause::Dump);
-        assert_eq!(first, Vec::from_iter(0..first.len() as u32), "in order until the loss");
-        assert_eq!(first.len() + rest.len(), ROUTES as usize);
+        let (mirror, _) = overrun(2048);
         assert_eq!(mirror.fold.resyncs, 1);
-        assert_eq!(mirror.fold.dropped, rest.len() as u64);
         let resync = |event: &Event| matches!(event.what, What::Resync { .. });
         let at = mirror.events.iter().position(resync).expect("it was counted");
         let of_dumps = mirror.events[..at].iter().filter(|event| event.cause == Cause::Dump);
@@ -92,19 +100,10 @@ fn an_overrun_is_told_and_then_exactly_what_differs() {
 #[test]
 fn an_overrun_with_more_queued_than_there_are_buffers() {
     in_namespace("an_overrun_with_more_queued_than_there_are_buffers", || {
-        let mut mirror = Mirror::open(Watcher::builder().receive_buffer_bytes(SMALL_BYTES));
-        mirror.becomes_true();
-        mirror.events.clear();
-        add_routes();
-        mirror.becomes_true();
-        let first = told(&mirror.events, Cause::Notification);
-        let rest = told(&mirror.events, Cause::Dump);
-        assert_eq!(first.len() + rest.len(), ROUTES as usize);
-        assert_eq!(first, Vec::from_iter(0..first.len() as u32), "in order until the loss");
-        assert_eq!(mirror.fold.dropped, rest.len() as u64);
+        let (mirror, before) = overrun(SMALL_BYTES);
         let ring = mirror.watcher.ring_counters();
         assert!(ring.overruns > 0, "{ring:?}");
         // Else the socket, without privilege, held less than the buffers.
-        assert!(first.len() > 512 || common::is_nested(), "{ring:?}");
+        assert!(before > 512 || common::is_nested(), "{ring:?}");
     });
 }
