@@ -62,5 +62,7 @@ pub use self::engine::{Canceller, EngineError};
 pub use self::host::Counters;
 pub use self::keeper::{KeepError, Keeper, KeeperBuilder, KeeperHandle, Status, Stopper};
 pub use self::model::filter::Filter;
-pub use self::ring::{Counters as RingCounters, NamespaceError, Netns, RingError};
+pub use self::ring::{
+    Counters as RingCounters, Holder, LockError, NamespaceError, Netns, OwnerLock, RingError,
+};
 pub use self::watcher::{Batch, Wake, WatchError, Watcher, WatcherBuilder, WatcherHandle};

@@ -8,10 +8,11 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::program::{document, json, ringlink, run, status, text};
 use common::{eventually, in_namespace, ip, ip_json, links, slowness};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,36 +24,6 @@ const DOCUMENT: &str = "version = 1\n\
     [link.v0]\nveth = { peer = \"p0\" }\nmac = \"02:00:00:00:00:02\"\nmaster = \"br0\"\n\
     [link.p0]\nmac = \"02:00:00:00:00:03\"\n\
     [[route]]\nto = \"198.51.100.0/24\"\nvia = \"192.0.2.254\"\ndev = \"br0\"\n";
-
-fn ringlink() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_ringlink"))
-}
-
-fn run(arguments: &[&str]) -> Output {
-    ringlink().args(arguments).output().expect("the program starts")
-}
-
-fn status(output: &Output) -> Option<i32> {
-    output.status.code()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the program prints UTF-8")
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{error}: {} {}", text(&output.stdout), text(&output.stderr))
-    })
-}
-
-/// A folder with a document in it.
-fn document(content: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("doc.toml");
-    std::fs::write(&path, content).expect("a writable folder");
-    (folder, path)
-}
 
 /// What differs from run to run, made the same.
 fn normalised(mut value: Value) -> Value {

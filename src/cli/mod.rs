@@ -224,12 +224,14 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             let desired = start::load(files)?;
             start::enter(common)?;
             start::require_net_admin("run")?;
+            let _lock = start::lock(&desired)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
         Verb::Apply { files, yes } => {
             let desired = start::load(files)?;
             start::enter(common)?;
             start::require_net_admin("apply")?;
+            let _lock = start::lock(&desired)?;
             apply::apply(&desired, Signals::block(), *yes, verbose, out)
         }
         Verb::Plan(files) => {

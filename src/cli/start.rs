@@ -5,9 +5,9 @@ use std::process;
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
 use crate::desired::Desired;
-use crate::ring::Netns;
 use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin};
 use crate::ring::signals::Signals;
+use crate::ring::{LockError, Netns, OwnerLock};
 
 /// Reads and checks the document.
 pub(super) fn load(files: &Files) -> Result<Desired, Failure> {
@@ -34,6 +34,23 @@ pub(super) fn require_net_admin(verb: &str) -> Result<(), Failure> {
          process does not have; run it as root (sudo), or add --sandbox to try it in a network of \
          its own. Nothing was changed."
     )))
+}
+
+/// Keeps the other writing verbs of the same owner out, for as long as the lock is held.
+pub(super) fn lock(desired: &Desired) -> Result<OwnerLock, Failure> {
+    let owner = desired.owner().map(|owner| owner.name.as_str());
+    OwnerLock::take(owner).map_err(|error| {
+        let help = match (&error, owner) {
+            (LockError::Held { .. }, Some(_)) => {
+                "stop that one first, or give this document another owner"
+            }
+            (LockError::Held { .. }, None) => {
+                "stop that one first, or give this document an owner: `[owner]` and `name = \"...\"`"
+            }
+            _ => "check the limits of this process (`ulimit -n`)",
+        };
+        Failure::Cannot(format!("{error}; {help}. Nothing was changed."))
+    })
 }
 
 /// Calls `stop` when SIGINT, SIGTERM or SIGHUP comes, from a thread that sleeps until then. A

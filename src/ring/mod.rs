@@ -19,6 +19,7 @@ mod buffers;
 mod driver;
 mod error;
 mod limits;
+mod lock;
 mod names;
 #[cfg(feature = "cli")]
 pub(crate) mod namespace;
@@ -42,6 +43,7 @@ use bytes::BytesMut;
 pub(crate) use self::bell::{Doorbell, DoorbellHandle, Waker};
 pub(crate) use self::driver::Ring;
 pub use self::error::RingError;
+pub use self::lock::{Holder, LockError, OwnerLock};
 pub(crate) use self::netns::{Identity, OpenNetns, named, own_identity};
 pub use self::netns::{NamespaceError, Netns};
 

@@ -3,6 +3,8 @@
 
 pub(crate) mod churn;
 pub(crate) mod netlink;
+#[cfg(feature = "cli")]
+pub(crate) mod program;
 pub(crate) mod state;
 pub(crate) mod truth;
 pub(crate) mod watched;
