@@ -1,15 +1,16 @@
-//! Whose is what: one writer an owner.
+//! Whose is what: one writer an owner, and what is the owner's goes when it is not declared.
 
 #![cfg(feature = "cli")]
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use common::program::{document, ringlink, run, status, text};
-use common::{eventually, in_namespace, links};
+use common::{addresses_of, eventually, in_namespace, ip, links, routes};
 
 /// A process that is killed with the test.
 struct Running(Child);
@@ -61,5 +62,139 @@ fn one_owner_has_one_writer_and_the_other_is_told_who_it_is() {
         drop((running, unowned));
         let free = || status(&apply(&one)) == Some(0) && status(&apply(&none)) == Some(0);
         assert!(eventually(Duration::from_secs(10), free));
+    });
+}
+
+/// Owner `name`, with or without pruning, and `count` veth pairs `{prefix}N` and `{prefix}pN`.
+fn pairs(owner: &str, prefix: &str, count: usize) -> String {
+    let pair = |at| format!("[link.{prefix}{at}]\nveth = {{ peer = \"{prefix}p{at}\" }}\n");
+    format!("version = 1\n[owner]\n{owner}\n") + &(0..count).map(pair).collect::<String>()
+}
+
+fn names() -> BTreeSet<String> {
+    links().into_keys().filter(|name| name != "lo").collect()
+}
+
+fn expect(arguments: &[&str], path: &Path, wanted: i32) -> String {
+    let path = path.to_string_lossy();
+    let output = run(&[arguments, &[&path]].concat());
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(status(&output), Some(wanted), "{arguments:?}: {said}");
+    said
+}
+
+#[test]
+fn what_left_the_document_is_removed_and_nothing_of_anyone_else() {
+    in_namespace("what_left_the_document_is_removed_and_nothing_of_anyone_else", || {
+        ip("link add foreign type veth peer name foreignp");
+        ip("link add eth0 type ifb");
+        ip("link set eth0 up");
+        ip("addr add 192.0.2.1/24 dev eth0");
+        let routes_of = |owner: &str, number: u8| {
+            format!(
+                "[[route]]\nto = \"10.{number}.0.0/16\"\nvia = \"192.0.2.{number}\"\ndev = \"eth0\"\n\
+                 [link.{owner}0]\naddresses = [\"10.0.{number}.1/24\"]\nkind = \"ifb\"\n\
+                 [[route]]\nto = \"10.9.{number}.0/24\"\ndev = \"{owner}0\"\n"
+            )
+        };
+        let other = "version = 1\n[owner]\nname = \"other\"\n".to_owned() + &routes_of("o", 7);
+        let (_other_folder, other) = document(&other);
+        expect(&["apply"], &other, 0);
+        let owner = "name = \"own\"\nprune = true";
+        let all = pairs(owner, "v", 3) + &routes_of("w", 8);
+        let (_folder, path) = document(&all);
+        expect(&["apply"], &path, 0);
+        let foreign = || {
+            // The kernel's own come and go with addresses, some a moment later.
+            let is_foreign = |line: &String| !line.contains("10.9.8.") && !line.contains("proto 2");
+            routes().into_iter().filter(is_foreign).collect::<Vec<_>>()
+        };
+        let before = foreign();
+        std::fs::write(&path, pairs(owner, "v", 1)).expect("a writable folder");
+        let planned = expect(&["plan"], &path, 0);
+        assert!(planned.contains("- link v2") && planned.contains("- link w0"), "{planned}");
+        let refused = expect(&["apply"], &path, 3);
+        assert!(refused.contains("--yes"), "{refused}");
+        expect(&["apply", "--yes"], &path, 0);
+        let left = ["foreign", "foreignp", "eth0", "o0", "v0", "vp0"].map(str::to_owned);
+        assert_eq!(names(), BTreeSet::from(left));
+        // Owners share the protocol, so a route through a device that is nobody's stays.
+        assert_eq!(foreign(), before);
+        expect(&["check"], &path, 0);
+        // With a protocol of its own the owner knows its routes wherever they lead.
+        let owner = "name = \"own\"\nprune = true\nprotocol = 201";
+        std::fs::write(&path, pairs(owner, "v", 1) + &routes_of("w", 8)).expect("writable");
+        expect(&["apply", "--yes"], &path, 0);
+        assert!(ip("route show proto 201").contains("10.8.0.0/16"));
+        std::fs::write(&path, pairs(owner, "v", 1)).expect("writable");
+        expect(&["apply", "--yes"], &path, 0);
+        assert_eq!(ip("route show proto 201"), "");
+        assert!(ip("route show").contains("10.7.0.0/16 via 192.0.2.7 dev eth0"));
+    });
+}
+
+#[test]
+fn destroy_removes_what_the_owner_made_and_tells_what_goes_along() {
+    in_namespace("destroy_removes_what_the_owner_made_and_tells_what_goes_along", || {
+        ip("link add eth0 type ifb");
+        ip("link set eth0 up");
+        ip("addr add 198.51.100.1/24 dev eth0");
+        let all = pairs("name = \"own\"", "v", 20)
+            + "[link.eth0]\naddresses = [\"192.0.2.1/24\"]\n\
+               [[route]]\nto = \"10.7.0.0/16\"\nvia = \"192.0.2.7\"\ndev = \"eth0\"\n";
+        let (_folder, path) = document(&all);
+        expect(&["apply"], &path, 0);
+        ip("link add mv0 link v3 type macvlan");
+        ip("route add 10.8.0.0/16 via 198.51.100.2");
+        let planned = expect(&["plan", "--destroy"], &path, 0);
+        assert!(planned.contains("also removes link mv0"), "{planned}");
+        assert_eq!(names().len(), 42);
+        let said = expect(&["destroy", "--yes"], &path, 0);
+        assert!(said.contains("delete link v19") && said.contains("destroyed: "), "{said}");
+        assert_eq!(names(), BTreeSet::from(["eth0".to_owned()]));
+        assert!(!addresses_of("eth0").contains(&"192.0.2.1/24".to_owned()));
+        assert!(addresses_of("eth0").contains(&"198.51.100.1/24".to_owned()));
+        assert_eq!(ip("route show proto 82"), "");
+        assert!(ip("route show").contains("10.8.0.0/16"));
+        assert!(expect(&["destroy", "--yes"], &path, 0).contains("nothing to do"));
+        let (_none_folder, none) = document("version = 1\n[link.a0]\nkind = \"ifb\"\n");
+        assert!(expect(&["destroy", "--yes"], &none, 2).contains("has no owner"));
+    });
+}
+
+#[test]
+fn what_an_earlier_run_had_doomed_is_finished_or_taken_back() {
+    in_namespace("what_an_earlier_run_had_doomed_is_finished_or_taken_back", || {
+        let (_folder, path) = document(&pairs("name = \"own\"\ngroup = 4710", "v", 10));
+        expect(&["apply"], &path, 0);
+        for at in 0..10 {
+            ip(&format!("link set v{at} group 4711"));
+            ip(&format!("link set vp{at} group 4711"));
+        }
+        // Neither a card nor a loopback is ever ours, whatever its group.
+        ip("link set lo group 4711");
+        std::fs::write(&path, pairs("name = \"own\"\ngroup = 4710", "v", 2)).expect("writable");
+        expect(&["apply", "--yes"], &path, 0);
+        assert_eq!(names(), ["v0", "vp0", "v1", "vp1"].map(str::to_owned).into());
+        let groups: BTreeSet<_> =
+            names().iter().map(|name| links()[name]["group"].to_string()).collect();
+        assert_eq!(groups, BTreeSet::from(["\"4710\"".to_owned()]));
+        ip("link set lo group 0");
+        expect(&["destroy", "--yes"], &path, 0);
+        assert!(names().is_empty());
+    });
+}
+
+#[test]
+fn a_link_that_comes_back_into_the_group_is_removed_while_running() {
+    in_namespace("a_link_that_comes_back_into_the_group_is_removed_while_running", || {
+        let (_folder, path) =
+            document(&pairs("name = \"own\"\ngroup = 4710\nprune = true", "v", 1));
+        let _running = keep(&path, "v0");
+        ip("link add stray type ifb");
+        ip("link set stray group 4710");
+        ip("link set stray up");
+        assert!(eventually(Duration::from_secs(10), || !names().contains("stray")));
+        assert_eq!(names(), ["v0", "vp0"].map(str::to_owned).into());
     });
 }

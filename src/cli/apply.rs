@@ -15,6 +15,19 @@ use crate::plan::{Plan, Step};
 use crate::reconcile::{Attempt, Outcome};
 use crate::ring::signals::Signals;
 
+/// What is said at the end.
+pub(super) struct Words {
+    nothing: &'static str,
+    done: &'static str,
+}
+
+/// Of `apply`.
+pub(super) const APPLY: Words =
+    Words { nothing: "nothing to do: the network is as declared", done: "converged" };
+/// Of `destroy`.
+pub(super) const DESTROY: Words =
+    Words { nothing: "nothing to do: there is nothing of this owner", done: "destroyed" };
+
 /// What came while a question was open.
 enum Answer {
     Line(String),
@@ -24,6 +37,7 @@ enum Answer {
 /// Makes the network as declared, once.
 pub(super) fn apply(
     desired: &Desired,
+    words: &Words,
     signals: Signals,
     yes: bool,
     verbose: bool,
@@ -57,7 +71,7 @@ pub(super) fn apply(
     if out.json {
         out.line(json_plan::report(&report, is_interrupted))?;
     } else {
-        tell(&report, is_interrupted, start.elapsed(), out)?;
+        tell(&report, words, is_interrupted, start.elapsed(), out)?;
     }
     if verbose && !out.json {
         out.line(run::counts(&applier.counters()))?;
@@ -122,6 +136,7 @@ fn is_grave(step: &Step) -> bool {
 
 fn tell(
     report: &ApplyReport,
+    words: &Words,
     is_interrupted: bool,
     took: Duration,
     out: &mut Out,
@@ -133,8 +148,8 @@ fn tell(
     let (changes, took) = (plan::changes(done), run::human(took));
     if report.converged {
         return out.line(match done {
-            0 => "nothing to do: the network is as declared".to_owned(),
-            _ => format!("converged: {changes} in {took}"),
+            0 => words.nothing.to_owned(),
+            _ => format!("{}: {changes} in {took}", words.done),
         });
     }
     for step in &report.remaining.steps {

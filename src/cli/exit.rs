@@ -58,6 +58,9 @@ pub(super) enum Failure {
     /// The same, of a keeper.
     #[error(transparent)]
     Keep(#[from] KeepError),
+    /// What was asked cannot be meant; the message tells why and the remedy.
+    #[error("{0}")]
+    Usage(String),
     /// Something else is missing; the message names it and the remedy.
     #[error("{0}")]
     Cannot(String),
@@ -76,7 +79,7 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Document(_) => Exit::Usage,
+            Self::Document(_) | Self::Usage(_) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Closed => Exit::Clean,
             _ => Exit::Cannot,

@@ -7,6 +7,7 @@
 
 mod apply;
 mod demo;
+mod destroy;
 mod diagnostics;
 mod doctor;
 mod exit;
@@ -106,9 +107,24 @@ enum Verb {
         yes: bool,
     },
     /// Shows what apply would change; changes nothing and needs no privilege
-    Plan(Files),
+    Plan {
+        #[command(flatten)]
+        files: Files,
+        /// Shows what `destroy` would remove instead
+        #[arg(long)]
+        destroy: bool,
+    },
     /// Tells whether the network is as declared
     Check(Files),
+    /// Removes what the document's owner made: its links, its routes, and the addresses that it
+    /// gave to other devices
+    Destroy {
+        #[command(flatten)]
+        files: Files,
+        /// Does not ask first
+        #[arg(long)]
+        yes: bool,
+    },
     /// Shows changes of the network as they happen
     Watch {
         /// What to show; links, addresses and routes unless given
@@ -232,10 +248,20 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             start::require_net_admin("apply")?;
             let _lock = start::lock(&desired)?;
-            apply::apply(&desired, Signals::block(), *yes, verbose, out)
+            apply::apply(&desired, &apply::APPLY, Signals::block(), *yes, verbose, out)
         }
-        Verb::Plan(files) => {
-            let desired = start::load(files)?;
+        Verb::Destroy { files, yes } => {
+            let desired = destroy::destroyed(&start::load(files)?)?;
+            start::enter(common)?;
+            start::require_net_admin("destroy")?;
+            let _lock = start::lock(&desired)?;
+            destroy::destroy(&desired, Signals::block(), *yes, verbose, out)
+        }
+        Verb::Plan { files, destroy } => {
+            let mut desired = start::load(files)?;
+            if *destroy {
+                desired = destroy::destroyed(&desired)?;
+            }
             start::enter(common)?;
             plan::plan(&desired, Signals::block(), out)
         }

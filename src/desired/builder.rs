@@ -22,7 +22,12 @@ impl Owner {
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let group = values::group_of(&name);
-        Self { name, group, protocol: PROTOCOL_DEFAULT }
+        Self { name, group, protocol: PROTOCOL_DEFAULT, prune: false }
+    }
+
+    /// The group of links that are about to be deleted.
+    pub fn doomed(&self) -> u32 {
+        self.group.saturating_add(1)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::builder::{ExtraAddresses, LinkDeclaration, RouteDeclaration};
 use super::joint::Joint;
 use super::values::{self, Fault};
-use super::{Desired, DesiredLink, DesiredRoute, Owner, State};
+use super::{Desired, DesiredLink, DesiredRoute, Gone, Owner, State};
 use crate::model::text::LinkName;
 
 /// What a problem is about.
@@ -118,6 +118,7 @@ pub(super) fn complete(
         owner,
         links: complete_links(links, &peer_of),
         routes: routes.into_iter().map(complete_route).collect(),
+        gone: Gone::default(),
     };
     (desired, problems)
 }

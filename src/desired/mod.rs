@@ -58,6 +58,15 @@ pub struct Desired {
     pub(crate) owner: Option<Owner>,
     pub(crate) links: Vec<DesiredLink>,
     pub(crate) routes: Vec<DesiredRoute>,
+    /// What shall not be there any more, as far as it is ours.
+    pub(crate) gone: Gone,
+}
+
+/// Addresses and routes that are taken away where they bear our mark.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Gone {
+    pub(crate) addresses: Vec<(LinkName, Prefix)>,
+    pub(crate) routes: Vec<DesiredRoute>,
 }
 
 /// Who the created links belong to.
@@ -69,6 +78,12 @@ pub struct Owner {
     pub group: u32,
     /// The RTPROT_* number of our routes and IFA_PROTO of our addresses.
     pub protocol: u8,
+    /// Whether links and routes that are the owner's and left the document are taken away.
+    ///
+    /// The owner's links are those of its group. Its routes are those of its protocol through
+    /// such links, and all of its protocol where that is not [`PROTOCOL_DEFAULT`], which owners
+    /// share.
+    pub prune: bool,
 }
 
 /// One declared link.
@@ -138,10 +153,24 @@ impl Desired {
         self.owner.as_ref()
     }
 
+    /// The state without anything that this one's owner made: its links, its routes, and what it
+    /// gave to devices that are not its own. `None` without an owner, since then nothing tells
+    /// what is whose.
+    pub fn destroyed(&self) -> Option<Self> {
+        let owner = Owner { prune: true, ..self.owner.clone()? };
+        let devices = self.links.iter().filter(|it| it.settings.is_none() && it.peer_of.is_none());
+        let addresses = devices.flat_map(|device| {
+            let addresses = device.addresses.iter().flatten();
+            addresses.map(|prefix| (device.name, *prefix))
+        });
+        let gone = Gone { addresses: addresses.collect(), routes: self.routes.clone() };
+        Some(Self { owner: Some(owner), gone, ..Self::default() })
+    }
+
     /// What must be heard of to keep it: all links and addresses, our own routes, and whatever
     /// competes for the place of a declared one.
     pub(crate) fn filter(&self) -> Filter {
-        let destinations = self.routes.iter().map(|route| route.to);
+        let destinations = self.routes.iter().chain(&self.gone.routes).map(|route| route.to);
         Filter::everything().protocols([self.protocol()]).and_destinations(destinations)
     }
 

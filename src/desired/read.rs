@@ -159,7 +159,7 @@ impl Reader<'_> {
             return self.reports.push_fault(&entry.key_at, fault, Some(first.at.clone()));
         }
         let mut place = Place::new(entry.key_at.clone());
-        let (mut name, mut group, mut protocol) = (None, None, None);
+        let (mut name, mut group, mut protocol, mut prune) = (None, None, None, None);
         let mut has_name = false;
         for entry in entries {
             let reports = &mut *self.reports;
@@ -185,7 +185,7 @@ impl Reader<'_> {
                         fields::checked(reports, at, values::check_protocol(number));
                     }
                 }
-                "prune" => read_prune(reports, entry),
+                "prune" => prune = fields::boolean(reports, entry),
                 _ => fields::unknown_key(reports, entry, Table::Owner, OWNER_KEYS, None),
             }
         }
@@ -199,6 +199,7 @@ impl Reader<'_> {
             Owner {
                 group: group.unwrap_or(derived.group),
                 protocol: protocol.unwrap_or(derived.protocol),
+                prune: prune.unwrap_or(derived.prune),
                 ..derived
             }
         });
@@ -245,14 +246,6 @@ impl Reader<'_> {
                 self.route_places.push(place);
             }
         }
-    }
-}
-
-fn read_prune(reports: &mut Reports, entry: &Entry) {
-    if fields::boolean(reports, entry) == Some(true) {
-        let message = "`prune = true` is not supported yet: links and routes that left the \
-                       document would stay, unlike what it promises";
-        reports.push(&entry.node.at, message, "write `prune = false`, or leave it out");
     }
 }
 

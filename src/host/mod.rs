@@ -296,16 +296,30 @@ impl Host {
 
     /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        if let Some((table, goes_on)) = self.dumps.poll_request(now, &mut self.sequence, buffer) {
-            self.counters.dumps += 1;
-            if goes_on {
-                self.mirror.dump_goes_on();
-            } else {
-                self.mirror.dump_begins(table);
-            }
+        if self.request_dump(now, buffer) || (self.can_send() && self.fill_batch(now, buffer)) {
             return true;
         }
-        self.can_send() && self.fill_batch(now, buffer)
+        // Only now, since filling the batch may have come to what is to be read first.
+        let is_due = self.can_send() && self.reconcile.as_mut().is_some_and(|it| it.poll_reading());
+        if is_due {
+            self.synced = false;
+            self.dumps.start(now);
+        }
+        is_due && self.request_dump(now, buffer)
+    }
+
+    fn request_dump(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        let request = self.dumps.poll_request(now, &mut self.sequence, buffer);
+        let Some((table, goes_on)) = request else {
+            return false;
+        };
+        self.counters.dumps += 1;
+        if goes_on {
+            self.mirror.dump_goes_on();
+        } else {
+            self.mirror.dump_begins(table);
+        }
+        true
     }
 
     fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {

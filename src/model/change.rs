@@ -20,6 +20,8 @@ pub enum Change {
     SetLink(LinkUpdate),
     /// Delete a link.
     DeleteLink(LinkName),
+    /// Delete every link of that group; fails where one of them cannot be deleted.
+    DeleteGroup(u32),
     /// Add an address, or make it permanent again where `replace` is set.
     PutAddress {
         /// The link that gets it.
@@ -144,6 +146,7 @@ impl Change {
     pub fn object(&self) -> ObjectId {
         match *self {
             Self::CreateLink(NewLink { name, .. }) | Self::DeleteLink(name) => ObjectId::Link(name),
+            Self::DeleteGroup(group) => ObjectId::Group(group),
             Self::SetLink(update) => ObjectId::Link(update.rename.unwrap_or(update.link)),
             Self::PutAddress { link, prefix, .. } | Self::DeleteAddress { link, prefix, .. } => {
                 ObjectId::Address { link, prefix }
@@ -160,7 +163,8 @@ impl Change {
             Self::CreateLink(_) | Self::CreateRoute(_) => Op::Create,
             Self::PutAddress { replace: false, .. } => Op::Create,
             Self::SetLink(_) | Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
-            Self::DeleteLink(_) | Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,
+            Self::DeleteLink(_) | Self::DeleteGroup(_) => Op::Delete,
+            Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,
         }
     }
 }

@@ -5,7 +5,11 @@
 //! (`fib_sync_down_dev`), net/ipv4/fib_frontend.c (`fib_disable_ip`), net/ipv4/nexthop.c
 //! (`remove_nexthop`) and net/ipv6/route.c (`fib6_ifdown`), each seen on 6.18.
 
+use std::collections::HashMap;
+
 use super::address::{Address, AddressKey, IFA_F_NODAD, IFA_F_TENTATIVE, SCOPE_HOST};
+use super::kind::{Settings, Value, ValueType};
+use super::link::Link;
 use super::network::Network;
 use super::route::{Route, RouteKey};
 
@@ -88,6 +92,55 @@ pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
         Trigger::AddressGone(_) => Vec::new(),
         Trigger::NexthopGone(id) => network.routes_by_nexthop(id).map(key).collect(),
     }
+}
+
+/// Which links are deleted together with which.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// By the index of a link, those that go with it: the other end, and what stands on it.
+    next: HashMap<u32, Vec<u32>>,
+}
+
+impl Standing {
+    /// As `network` tells it.
+    pub fn new(network: &Network) -> Self {
+        let mut next: HashMap<u32, Vec<u32>> = HashMap::new();
+        for link in network.links() {
+            for below in goes_with(link) {
+                next.entry(below).or_default().push(link.index);
+            }
+        }
+        Self { next }
+    }
+
+    /// What is deleted with the link of that index, nearest first, without itself.
+    pub fn along(&self, index: u32) -> Vec<u32> {
+        let mut along = vec![index];
+        let mut at = 0;
+        while let Some(below) = along.get(at) {
+            at += 1;
+            for above in self.next.get(below).into_iter().flatten() {
+                if !along.contains(above) {
+                    along.push(*above);
+                }
+            }
+        }
+        along.remove(0);
+        along
+    }
+}
+
+/// The links with which the kernel deletes that one. Of a kind that we do not know, the one that
+/// it says it stands on is taken for one.
+fn goes_with(link: &Link) -> impl Iterator<Item = u32> + '_ {
+    let is_here = link.lower_netns.is_none() && link.lower != 0;
+    let unknown = link.settings.is_none() && !link.kind.is_empty() && is_here;
+    let settings = link.settings.iter().flat_map(Settings::iter);
+    let known = settings.filter_map(|(key, value)| match (key.value, value) {
+        (ValueType::Lower | ValueType::Peer, Value::Index(index)) => Some(index),
+        _ => None,
+    });
+    known.chain(unknown.then_some(link.lower))
 }
 
 /// What of `network` the kernel may have taken or changed by `trigger`, without a word where none
@@ -188,7 +241,7 @@ fn has_live_sibling(network: &Network, index: u32, route: &Route) -> bool {
 mod tests {
     use super::*;
     use crate::model::address::{Address, Prefix};
-    use crate::model::link::{IFF_UP, Link};
+    use crate::model::link::IFF_UP;
     use crate::model::route::{Hop, RTN_LOCAL, RTN_UNICAST, RouteSlot, TABLE_LOCAL, TABLE_MAIN};
     use crate::model::text::LinkName;
 

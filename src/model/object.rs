@@ -194,6 +194,8 @@ pub enum Cause {
 pub enum ObjectId {
     /// A link.
     Link(LinkName),
+    /// All links of a group (IFLA_GROUP).
+    Group(u32),
     /// An address of a link.
     Address {
         /// The link that has it.
@@ -217,10 +219,11 @@ pub enum ObjectId {
 }
 
 impl ObjectId {
-    /// The word for what it is: `link`, `address` or `route`.
+    /// The word for what it is: `link`, `group`, `address` or `route`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Link(_) => "link",
+            Self::Group(_) => "group",
             Self::Address { .. } => "address",
             Self::Route { .. } => "route",
         }
@@ -233,6 +236,7 @@ impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Link(name) => write!(f, "link {name}"),
+            Self::Group(group) => write!(f, "links of group {group}"),
             Self::Address { link, prefix } => write!(f, "address {prefix} dev {link}"),
             Self::Route { to, via, dev, metric, table } => {
                 match to.len {

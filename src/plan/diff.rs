@@ -7,7 +7,8 @@ use super::{Blocked, DesiredIndex, Difference, Plan, Rank, Reason, Step};
 use crate::desired::{Desired, DesiredLink, State};
 use crate::model::address::SCOPE_LINK;
 use crate::model::change::Change;
-use crate::model::consequences::{Taken, Trigger, taken_along};
+use crate::model::consequences::{Standing, Taken, Trigger, taken_along};
+use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 use crate::model::route::PROTOCOL_KERNEL;
@@ -22,6 +23,8 @@ pub(crate) enum Subject {
     Addresses(u32),
     /// A route.
     Route(u32),
+    /// What is ours and not declared.
+    Strays,
 }
 
 /// One comparison: what is wanted, what is, and the plan that takes the differences.
@@ -42,6 +45,7 @@ impl Diff<'_> {
             Subject::Link(position) => self.link(position, bound),
             Subject::Addresses(position) => self.addresses(position, bound),
             Subject::Route(position) => self.route(position),
+            Subject::Strays => self.strays(),
         }
     }
 
@@ -93,6 +97,24 @@ impl Diff<'_> {
         taken
     }
 
+    /// The same of a link that is deleted: its own, the links that go with it, and theirs. Left
+    /// out are links of which `is_known` says that the plan deletes them anyway.
+    pub(super) fn taken_with_link(
+        &self,
+        index: u32,
+        standing: &Standing,
+        is_known: impl Fn(&Link) -> bool,
+    ) -> Vec<ObjectId> {
+        let mut taken = self.taken(Trigger::LinkGone(index));
+        for link in standing.along(index).into_iter().filter_map(|it| self.observed.link(it)) {
+            if !is_known(link) {
+                taken.push(ObjectId::Link(link.name));
+                taken.extend(self.taken(Trigger::LinkGone(link.index)));
+            }
+        }
+        taken
+    }
+
     /// Connected, local and link-local entries come and go with what they belong to; naming
     /// them would bury what matters.
     fn is_kernels_own(&self, taken: &Taken) -> bool {
@@ -116,7 +138,7 @@ impl Diff<'_> {
     ) {
         let needs = match subject {
             Subject::Route(position) => self.index.route_dev(position),
-            Subject::Link(_) | Subject::Addresses(_) => None,
+            Subject::Link(_) | Subject::Addresses(_) | Subject::Strays => None,
         };
         let step = Step { change, differences, also_removes, subject, rank, needs };
         self.plan.steps.push(step);

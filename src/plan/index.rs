@@ -23,11 +23,13 @@ pub(crate) struct DesiredIndex {
     /// For each declared route the link that it leaves through: the one that it names, else the
     /// declared one whose addresses cover its gateway.
     route_devs: Vec<Option<LinkName>>,
+    /// Whether what is ours and not declared is looked for: there is an owner.
+    has_strays: bool,
 }
 
 impl DesiredIndex {
     pub(crate) fn new(desired: &Desired) -> Self {
-        let mut index = Self::default();
+        let mut index = Self { has_strays: desired.owner.is_some(), ..Self::default() };
         for (position, link) in desired.links.iter().enumerate() {
             index.links.insert(link.name, count(position));
         }
@@ -80,7 +82,7 @@ impl DesiredIndex {
 
     /// How many things can be compared.
     pub(crate) fn subjects_len(&self) -> usize {
-        2 * self.depths.len() + self.route_devs.len()
+        2 * self.depths.len() + self.route_devs.len() + usize::from(self.has_strays)
     }
 
     /// Everything that can be compared.
@@ -92,6 +94,7 @@ impl DesiredIndex {
             .map(Subject::Link)
             .chain(links.map(Subject::Addresses))
             .chain(routes.map(Subject::Route))
+            .chain(self.has_strays.then_some(Subject::Strays))
     }
 }
 

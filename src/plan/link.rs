@@ -6,7 +6,7 @@ use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Reason, Shown};
 use crate::desired::{DesiredLink, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer};
-use crate::model::consequences::Trigger;
+use crate::model::consequences::{Standing, Trigger};
 use crate::model::kind::{Key, Settings, Value, ValueType};
 use crate::model::link::Link;
 use crate::model::object::ObjectId;
@@ -20,7 +20,11 @@ impl Diff<'_> {
         match (self.find(wanted, bound), wanted.state) {
             (None, Some(State::Absent)) => {}
             (Some(found), Some(State::Absent)) => {
-                let also_removes = self.taken(Trigger::LinkGone(found.index));
+                let standing = Standing::new(self.observed);
+                let also_removes = self.taken_with_link(found.index, &standing, |along| {
+                    let declared = self.declared(along.name);
+                    declared.is_some_and(|along| along.state == Some(State::Absent))
+                });
                 let change = Change::DeleteLink(found.name);
                 let rank = Rank::DeleteLink { depth: Reverse(depth) };
                 self.step(Subject::Link(position), rank, change, Vec::new(), also_removes);
@@ -147,6 +151,11 @@ impl Diff<'_> {
         self.settings(position, wanted, &found);
         let mut update = LinkUpdate::new(found.name);
         let mut differences = Vec::new();
+        if let Some(owner) = self.desired.owner.as_ref().filter(|it| it.doomed() == found.group) {
+            // It was to be deleted and is declared again.
+            update.group = Some(owner.group);
+            differences.push(Difference::new("group", found.group, owner.group));
+        }
         if found.name != wanted.name {
             update.rename = Some(wanted.name);
             differences.push(Difference::new("name", found.name, wanted.name));

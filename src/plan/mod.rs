@@ -9,6 +9,7 @@ mod index;
 mod link;
 mod route;
 mod show;
+mod strays;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -65,6 +66,7 @@ pub(crate) enum Rank {
         has_gateway: bool,
     },
     DeleteAddress,
+    DeleteRoute,
     DeleteLink {
         depth: std::cmp::Reverse<u16>,
     },

@@ -170,7 +170,7 @@ impl Diff<'_> {
 
     /// A route that is there, spelt as the request that names it and no other. One of several
     /// next hops is not named by its protocol, which is not shown.
-    fn observed_change(&self, now: &Route) -> RouteChange {
+    pub(super) fn observed_change(&self, now: &Route) -> RouteChange {
         let slot = now.key.slot;
         let is_sibling = !now.is_ipv4() && self.is_sibling(now);
         RouteChange {

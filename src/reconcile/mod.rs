@@ -5,24 +5,27 @@
 //! (`poll_timeout`) and what to report. It compares states and never asks whose change it was:
 //! a difference is a difference, whoever made it.
 
+mod answers;
 mod bindings;
+mod bulk;
 mod report;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod track;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use self::bindings::Bindings;
+use self::bulk::{Bulk, Stage};
 pub use self::report::{Attempt, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, QUIET_RESET};
-use crate::model::address::AddressKey;
 use crate::model::change::{Change, NewLink};
 use crate::model::network::Network;
-use crate::model::object::{Event, Object, ObjectId, What};
+use crate::model::object::ObjectId;
 pub use crate::model::refusal::Outcome;
 use crate::model::text::LinkName;
 use crate::plan::{Blocked, DesiredIndex, Diff, Plan, Reason, Step, Subject};
@@ -63,6 +66,12 @@ pub(crate) struct Reconcile {
     /// The objects whose last attempt failed, and the count of successes then.
     failed_at: HashMap<ObjectId, u64>,
     purged: Option<Instant>,
+    /// Deletions that are made together.
+    bulk: Option<Bulk>,
+    /// Links that are in the group of the doomed, and the group that they were taken from.
+    moved: HashMap<LinkName, u32>,
+    /// Links that could not be deleted with others.
+    singly: HashSet<LinkName>,
     /// Whether this kernel renames links that are up, as far as is known.
     renames_live: bool,
     reports: VecDeque<Report>,
@@ -82,6 +91,20 @@ struct Pending {
     step: Step,
     noticed: Noticed,
     is_revert: bool,
+    role: Role,
+}
+
+/// What a step of the round is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// For itself.
+    Plain,
+    /// It moves a link into the group of the doomed; what is told is the deletion.
+    Move,
+    /// It deletes that group; what is told is the deletion of each link.
+    Group,
+    /// It moves a link that was not deleted back.
+    Restore,
 }
 
 impl Reconcile {
@@ -94,6 +117,9 @@ impl Reconcile {
             index,
             unresolved: HashMap::new(),
             purged: None,
+            bulk: None,
+            moved: HashMap::new(),
+            singly: HashSet::new(),
             renames_live: true,
             dirty: HashMap::new(),
             clean: BTreeSet::new(),
@@ -114,7 +140,12 @@ impl Reconcile {
     /// Sends these steps once, in their order, and plans nothing by itself.
     pub(crate) fn with_steps(now: Instant, steps: &[Step]) -> Self {
         let noticed = Noticed { at: now, sender: 0 };
-        let pending = |step: &Step| Pending { step: step.clone(), noticed, is_revert: false };
+        let pending = |step: &Step| Pending {
+            step: step.clone(),
+            noticed,
+            is_revert: false,
+            role: Role::Plain,
+        };
         Self {
             round: steps.iter().map(pending).collect(),
             rounds: APPLY_ROUNDS_MAX,
@@ -124,107 +155,11 @@ impl Reconcile {
 
     /// The mirror is whole (again): everything is to be looked at.
     pub(crate) fn handle_synced(&mut self, now: Instant) {
+        if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Reading) {
+            bulk.stage = Stage::Read;
+        }
         for subject in self.index.subjects() {
             self.dirty.entry(subject).or_insert(Noticed { at: now, sender: 0 });
-        }
-    }
-
-    /// One change of the mirror: marks what it touches.
-    pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
-        let noticed = Noticed { at: now, sender: event.sender };
-        match &event.what {
-            What::New(object) => self.touch(object, noticed, network, true),
-            What::Changed { before, after } => {
-                let (before_up, after_up) = (is_up(before), is_up(after));
-                self.touch_name(before, after, noticed);
-                self.touch(after, noticed, network, after_up && !before_up);
-            }
-            What::Deleted(object) => self.touch(object, noticed, network, false),
-            What::Resync { .. } | What::Raw(_) | What::NetnsAdded { .. } | What::NetnsRemoved => {}
-        }
-    }
-
-    /// The link of that index was moved to another network namespace, which is not undone.
-    pub(crate) fn handle_moved(&mut self, index: u32) {
-        self.bindings.moved(index);
-    }
-
-    /// A renamed link touches what its old name touched.
-    fn touch_name(&mut self, before: &Object, after: &Object, noticed: Noticed) {
-        if let (Object::Link(before), Object::Link(after)) = (before, after) {
-            if before.name != after.name {
-                self.touch_link(before.name, noticed, false);
-            }
-        }
-    }
-
-    fn touch(&mut self, object: &Object, noticed: Noticed, network: &Network, enables: bool) {
-        match object {
-            Object::Link(link) => {
-                self.touch_link(link.name, noticed, enables);
-                if let Some(position) = self.bindings.position(link.index) {
-                    self.mark(Subject::Link(position), noticed);
-                }
-            }
-            Object::Address(address) => {
-                self.touch_address(address.key, noticed, network);
-                if enables {
-                    self.release(noticed);
-                }
-            }
-            Object::Route(route) => {
-                for position in self.index.routes_in(route.key.slot).to_vec() {
-                    self.mark(Subject::Route(position), noticed);
-                }
-                if enables {
-                    self.release(noticed);
-                }
-            }
-            // Nothing of these is declared, and a keeper does not follow them.
-            _ => {}
-        }
-    }
-
-    /// The link may be gone from the network by now; what it was found as is remembered.
-    fn touch_address(&mut self, key: AddressKey, noticed: Noticed, network: &Network) {
-        let position = self
-            .bindings
-            .position(key.index)
-            .or_else(|| self.index.link(network.name_of(key.index)?));
-        if let Some(position) = position {
-            self.mark(Subject::Addresses(position), noticed);
-        }
-    }
-
-    fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {
-        for subject in self.index.touched_by_link(name).to_vec() {
-            self.mark(subject, noticed);
-        }
-        if enables {
-            self.release(noticed);
-        }
-    }
-
-    /// The first news of a subject tells since when it differs, the first with a sender by whom.
-    fn mark(&mut self, subject: Subject, noticed: Noticed) {
-        let first = self.unresolved.remove(&subject).unwrap_or(noticed);
-        let marked = self.dirty.entry(subject).or_insert(first);
-        if marked.sender == 0 {
-            marked.sender = noticed.sender;
-        }
-    }
-
-    /// Something came that may let failed objects succeed: they are tried again at once.
-    fn release(&mut self, noticed: Noticed) {
-        let failed = self.later.iter().map(|(_, subject)| *subject).collect::<Vec<_>>();
-        if failed.is_empty() {
-            return;
-        }
-        for object in self.failed_at.keys() {
-            self.tracks.get_mut(object).into_iter().for_each(Track::released);
-        }
-        for subject in failed {
-            self.mark(subject, noticed);
         }
     }
 
@@ -237,7 +172,17 @@ impl Reconcile {
     /// [`handle_result`]: Self::handle_result
     pub(crate) fn poll_step(&mut self, now: Instant, network: &Network) -> Option<&Step> {
         if self.in_flight == 0 && self.round.is_empty() {
-            self.plan_round(now, network);
+            match self.bulk.as_ref().map(|bulk| bulk.stage) {
+                None => self.plan_round(now, network),
+                Some(Stage::Read) => {
+                    self.delete_group(now, network);
+                    if self.bulk.is_none() {
+                        self.plan_round(now, network);
+                    }
+                }
+                // The tables are read first.
+                Some(_) => {}
+            }
         }
         self.round.get(self.in_flight).map(|pending| &pending.step)
     }
@@ -248,62 +193,6 @@ impl Reconcile {
         self.in_flight += 1;
         let track = self.tracks.entry(pending.step.change.object()).or_default();
         track.sent(now, pending.is_revert);
-    }
-
-    /// The answer to the oldest unanswered step.
-    pub(crate) fn handle_result(&mut self, now: Instant, outcome: Outcome) {
-        let Some(pending) = self.round.pop_front() else {
-            return;
-        };
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let object = pending.step.change.object();
-        let track = self.tracks.entry(object).or_default();
-        self.touched.insert(pending.step.subject);
-        let took = now.saturating_duration_since(pending.noticed.at);
-        let attempt = |outcome, retry_in| Attempt {
-            step: pending.step.clone(),
-            outcome,
-            is_revert: pending.is_revert,
-            sender: pending.noticed.sender,
-            took,
-            retry_in,
-        };
-        match outcome {
-            Outcome::Refused(refusal) if is_moot(&pending.step.change, refusal.errno) => {
-                track.succeeded();
-                self.failed_at.remove(&object);
-            }
-            Outcome::Refused(refusal)
-                if self.renames_live && is_live_rename(&pending.step.change, refusal.errno) =>
-            {
-                self.renames_live = false;
-                track.succeeded();
-            }
-            Outcome::Refused(refusal) => {
-                let retry_in = track.failed(now);
-                self.failed_at.insert(object, self.progress);
-                let retry_in = (self.mode == Mode::Keep).then_some(retry_in);
-                let attempt = attempt(Outcome::Refused(refusal), retry_in);
-                self.reports.push_back(Report::Attempted(Box::new(attempt)));
-            }
-            Outcome::Unknown => {
-                self.reports
-                    .push_back(Report::Attempted(Box::new(attempt(Outcome::Unknown, None))));
-            }
-            _ => {
-                track.succeeded();
-                self.failed_at.remove(&object);
-                self.progress += 1;
-                self.reports.push_back(Report::Attempted(Box::new(attempt(Outcome::Done, None))));
-            }
-        }
-        if self.round.is_empty() {
-            // What named a link that was to be made is looked at again too, made or not.
-            self.touched.extend(self.unresolved.keys());
-            for subject in std::mem::take(&mut self.touched) {
-                self.mark(subject, Noticed { at: now, sender: 0 });
-            }
-        }
     }
 
     /// When to be asked again if nothing happens.
@@ -318,7 +207,8 @@ impl Reconcile {
 
     /// Whether nothing is being done and nothing is left to do now.
     pub(crate) fn is_settled(&self) -> bool {
-        self.round.is_empty() && self.dirty.is_empty() && self.later.is_empty()
+        let is_idle = self.round.is_empty() && self.bulk.is_none();
+        is_idle && self.dirty.is_empty() && self.later.is_empty()
     }
 
     /// Whether every declared object was as declared when last looked at.
@@ -358,6 +248,7 @@ impl Reconcile {
         for pending in &self.round {
             self.clean.remove(&pending.step.subject);
         }
+        self.gather_deletions(network);
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);
     }
@@ -366,7 +257,7 @@ impl Reconcile {
     fn compare(&mut self, subject: Subject, network: &Network, plan: &mut Plan) {
         let position = match subject {
             Subject::Link(at) | Subject::Addresses(at) => Some(at),
-            Subject::Route(_) => None,
+            Subject::Route(_) | Subject::Strays => None,
         };
         let bound = position.and_then(|at| {
             let name = self.desired.links.get(at as usize)?.name;
@@ -380,6 +271,15 @@ impl Reconcile {
             let (desired, index, renames_live) = (&self.desired, &self.index, self.renames_live);
             let mut diff = Diff { desired, index, observed: network, renames_live, plan: &mut own };
             diff.subject(subject, bound);
+        }
+        if subject == Subject::Strays {
+            // Under another name a declared link is still that link, and is renamed back.
+            let is_bound = |name| {
+                let index = network.index_of(name);
+                index.is_some_and(|index| self.bindings.position(index).is_some())
+            };
+            own.steps
+                .retain(|step| !matches!(step.change, Change::DeleteLink(name) if is_bound(name)));
         }
         plan.steps.append(&mut own.steps);
         let has_steps = plan.steps.len() > steps_before;
@@ -462,7 +362,7 @@ impl Reconcile {
                 }
             }
         }
-        self.round.push_back(Pending { step, noticed, is_revert });
+        self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
     }
 
     fn note_convergence(&mut self, now: Instant) {
@@ -480,28 +380,6 @@ impl Reconcile {
     }
 }
 
-fn is_up(object: &Object) -> bool {
-    matches!(object, Object::Link(link) if link.is_up())
-}
-
-/// Whether a refusal says that the wish is fulfilled (KERNEL, "error numbers of an already true
-/// wish"), or that the link of the step is gone, whose news is on its way. Either way what is
-/// really there is seen when the object is compared again.
-fn is_moot(change: &Change, errno: i32) -> bool {
-    match change {
-        _ if errno == libc::ENODEV => true,
-        Change::PutAddress { .. } | Change::CreateRoute(_) => errno == libc::EEXIST,
-        Change::DeleteAddress { .. } => errno == libc::EADDRNOTAVAIL,
-        Change::DeleteRoute(_) => errno == libc::ESRCH,
-        _ => false,
-    }
-}
-
-/// Whether a refusal is that of a kernel before 6.2, which renames no link that is up.
-fn is_live_rename(change: &Change, errno: i32) -> bool {
-    errno == libc::EBUSY && matches!(change, Change::SetLink(update) if update.rename.is_some())
-}
-
 /// Whether every link that a change names exists by now.
 fn names_resolve(change: &Change, network: &Network) -> bool {
     let exists = |name: LinkName| network.index_of(name).is_some();
@@ -511,6 +389,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         }
         Change::SetLink(update) => exists(update.link) && update.master.is_none_or(exists),
         Change::DeleteLink(link) => exists(*link),
+        Change::DeleteGroup(_) => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
             route.dev.is_none_or(exists)

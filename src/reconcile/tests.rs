@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Mode, Reconcile, Report};
-use crate::desired::{Desired, LinkDeclaration};
+use crate::desired::{Desired, LinkDeclaration, Owner};
 use crate::limits::{RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
 use crate::model::address::{AddressKey, Prefix};
 use crate::model::change::{Change, LinkUpdate};
@@ -12,6 +12,7 @@ use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
 use crate::model::object::{Cause, Event, NetnsId, Object, What};
 use crate::model::refusal::{Outcome, Refusal};
+use crate::model::text::{KindName, LinkName, Mac};
 use crate::plan::Reason;
 use crate::plan::tests::model;
 use crate::plan::tests::random::name;
@@ -35,6 +36,9 @@ impl Desk {
     /// One round: what is sent now, each answered as `answer` says; what is done, happens.
     fn round(&mut self, answer: impl Fn(&Change) -> Outcome) -> Vec<Change> {
         let mut sent = Vec::new();
+        if self.reconcile.poll_reading() {
+            self.reconcile.handle_synced(self.now);
+        }
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
             sent.push(step.change);
             self.reconcile.handle_sent(self.now);
@@ -56,7 +60,11 @@ impl Desk {
     fn settle(&mut self) -> Vec<Change> {
         let mut sent = Vec::new();
         loop {
-            let round = self.round(|_| Outcome::Done);
+            // The second one comes after a reading.
+            let mut round = self.round(|_| Outcome::Done);
+            if round.is_empty() {
+                round = self.round(|_| Outcome::Done);
+            }
             if round.is_empty() {
                 return sent;
             }
@@ -348,4 +356,107 @@ fn a_change_without_effect_is_told_and_retried_with_a_delay() {
     let in_vain = |report: &Report| matches!(report, Report::WithoutEffect { .. });
     assert!(told.iter().any(in_vain), "{told:?}");
     assert!(desk.wait() >= RETRY_DELAY_MIN);
+}
+
+/// A state of nothing, whose owner made `i0` to `i9`; `i0` bears no mark.
+fn ten_strays(mode: Mode) -> (Desk, Owner) {
+    let owner = Owner { prune: true, ..Owner::new("host") };
+    let desired = Desired::builder().owner(owner.clone()).build().expect("valid");
+    let mut desk = Desk::new(mode, desired);
+    for at in 0..10 {
+        let mut link = Link::new(10 + at, name(&format!("i{at}")));
+        link.kind = KindName::truncated(b"ifb");
+        link.group = if at == 0 { 0 } else { owner.group };
+        desk.link_is(link);
+    }
+    (desk, owner)
+}
+
+fn deletions(told: &[Report]) -> Vec<(LinkName, Outcome)> {
+    let deletion = |report: &Report| match report {
+        Report::Attempted(attempt) => match attempt.step.change {
+            Change::DeleteLink(name) => Some((name, attempt.outcome.clone())),
+            _ => panic!("{} is told", attempt.step),
+        },
+        _ => None,
+    };
+    told.iter().filter_map(deletion).collect()
+}
+
+#[test]
+fn many_strays_are_deleted_as_one_group_and_each_is_told() {
+    let (mut desk, owner) = ten_strays(Mode::Once);
+    let sent = desk.settle();
+    let moves = sent.iter().filter(
+        |change| matches!(change, Change::SetLink(update) if update.group == Some(owner.doomed())),
+    );
+    assert_eq!(moves.count(), 9);
+    assert_eq!(sent.last(), Some(&Change::DeleteGroup(owner.doomed())));
+    assert_eq!(sent.len(), 10);
+    let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
+    assert_eq!(left, [name("i0")]);
+    let told = deletions(&desk.told);
+    assert_eq!(told.len(), 9);
+    assert!(told.iter().all(|(_, outcome)| *outcome == Outcome::Done));
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn what_the_kernel_refuses_in_a_group_is_found_alone_and_goes_back() {
+    let (mut desk, owner) = ten_strays(Mode::Once);
+    let stubborn = name("i5");
+    let answer = |change: &Change| match change {
+        Change::DeleteGroup(_) => refused(change, libc::EOPNOTSUPP),
+        Change::DeleteLink(link) if *link == stubborn => refused(change, libc::EOPNOTSUPP),
+        _ => Outcome::Done,
+    };
+    for _ in 0..20 {
+        desk.round(answer);
+    }
+    assert!(desk.reconcile.is_settled());
+    let left: Vec<_> = desk.network.links().map(|link| (link.name, link.group)).collect();
+    assert_eq!(left, [(name("i0"), 0), (stubborn, owner.group)]);
+    let told = deletions(&desk.told);
+    assert_eq!(told.iter().filter(|(_, outcome)| *outcome == Outcome::Done).count(), 8);
+    assert!(told.iter().any(|(link, outcome)| *link == stubborn && *outcome != Outcome::Done));
+}
+
+#[test]
+fn a_group_that_holds_what_is_not_meant_is_not_deleted() {
+    let (mut desk, owner) = ten_strays(Mode::Once);
+    let moved = desk.round(|_| Outcome::Done);
+    assert_eq!(moved.len(), 9);
+    // A device without a kind, which ringlink cannot have made.
+    desk.link_is(Link { group: owner.doomed(), ..Link::new(2, name("eth0")) });
+    let sent = desk.settle();
+    assert!(!sent.contains(&Change::DeleteGroup(owner.doomed())), "{sent:?}");
+    let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
+    assert_eq!(left, [name("eth0"), name("i0")]);
+}
+
+#[test]
+fn a_link_that_became_another_is_left_alone() {
+    let (mut desk, owner) = ten_strays(Mode::Once);
+    desk.round(|_| Outcome::Done);
+    let other = *desk.network.link_named(name("i4")).expect("a link");
+    let mac = Mac::new(&[2, 0, 0, 0, 0, 9]).expect("a mac");
+    desk.link_is(Link { mac, group: 0, ..other });
+    desk.settle();
+    let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
+    assert_eq!(left, [name("i0"), name("i4")]);
+    assert!(desk.network.links().all(|link| link.group != owner.doomed()));
+}
+
+#[test]
+fn a_declared_link_under_another_name_is_no_stray() {
+    let owner = Owner { prune: true, ..Owner::new("host") };
+    let desired = Desired::builder().owner(owner.clone()).link(of_kind("br0", "bridge"));
+    let mut desk = Desk::new(Mode::Keep, desired.build().expect("valid"));
+    desk.settle();
+    let link = *desk.network.link_named(name("br0")).expect("a link");
+    assert_eq!(link.group, owner.group);
+    desk.link_is(Link { name: name("moved"), ..link });
+    desk.settle();
+    let left: Vec<_> = desk.network.links().map(|link| (link.index, link.name)).collect();
+    assert_eq!(left, [(link.index, name("br0"))]);
 }

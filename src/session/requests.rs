@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Sequence;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX, GROUP_DEADLINE};
 use crate::model::change::{Change, Op};
 use crate::model::object::ObjectId;
 use crate::model::refusal::{Outcome, Refusal};
@@ -29,6 +29,8 @@ pub(crate) struct Requests {
     notification_bytes: usize,
     /// Whether an answer was lost; it may have been an error.
     lost_answers: bool,
+    /// Whether a request in it takes as long as it has links to delete.
+    is_long: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl Requests {
         buffer: &BytesMut,
         receive_buffer_bytes: usize,
     ) -> bool {
-        let notifications = self.notification_bytes + notification_bytes(change);
+        let notifications = self.notification_bytes.saturating_add(notification_bytes(change));
         self.entries.is_empty()
             || (self.entries.len() < BATCH_REQUESTS_MAX
                 && buffer.len() < BATCH_BYTES_MAX
@@ -82,7 +84,9 @@ impl Requests {
                 Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
             }
         };
-        self.notification_bytes += notification_bytes(change);
+        self.notification_bytes =
+            self.notification_bytes.saturating_add(notification_bytes(change));
+        self.is_long |= matches!(change, Change::DeleteGroup(_));
         self.entries.push(Entry { sequence, op, object, outcome });
     }
 
@@ -92,7 +96,7 @@ impl Requests {
             return false;
         }
         encode::request_ack(buffer, self.last_offset);
-        self.deadline = Some(now + BATCH_DEADLINE);
+        self.deadline = Some(now + if self.is_long { GROUP_DEADLINE } else { BATCH_DEADLINE });
         true
     }
 
@@ -156,6 +160,8 @@ fn notification_bytes(change: &Change) -> usize {
     match change {
         Change::CreateLink(_) => 24 * 1024,
         Change::SetLink(_) | Change::DeleteLink(_) => 16 * 1024,
+        // Of how many links is not known here: it goes alone.
+        Change::DeleteGroup(_) => usize::MAX / 2,
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
         Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 2 * 1024,
     }

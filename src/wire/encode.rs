@@ -12,7 +12,7 @@ mod route;
 use bytes::BytesMut;
 use netlink_packet_core::{Emitable as _, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 
 use super::numbers::flags::*;
@@ -104,6 +104,11 @@ pub(crate) fn change(
         Change::DeleteLink(name) => {
             let mut message = LinkMessage::default();
             message.header.index = resolve(*name)?;
+            (RouteNetlinkMessage::DelLink(message), 0)
+        }
+        Change::DeleteGroup(group) => {
+            let mut message = LinkMessage::default();
+            message.attributes.push(LinkAttribute::Group(*group));
             (RouteNetlinkMessage::DelLink(message), 0)
         }
         Change::PutAddress { link, prefix, protocol, replace } => (

@@ -21,6 +21,16 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             delete(network, index);
             Ok(())
         }
+        Change::DeleteGroup(group) => {
+            let members = network.links().filter(|link| link.group == *group);
+            let members: Vec<_> = members.map(|link| link.index).collect();
+            members.iter().for_each(|&index| {
+                if network.link(index).is_some() {
+                    delete(network, index);
+                }
+            });
+            if members.is_empty() { Err(format!("no group {group}")) } else { Ok(()) }
+        }
         Change::PutAddress { link, prefix, protocol, replace } => {
             let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: None };
             if network.address(key).is_some() && !replace {

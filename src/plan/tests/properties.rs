@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::model;
 use super::random::{self, Random};
-use crate::desired::{Desired, State};
+use crate::desired::{Desired, PROTOCOL_DEFAULT, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, Op};
 use crate::model::network::Network;
 use crate::model::text::LinkName;
@@ -78,7 +78,7 @@ proptest! {
             }
         }
         let is_removal =
-            |rank: Rank| matches!(rank, Rank::DeleteAddress | Rank::DeleteLink { .. });
+            |rank: Rank| rank >= Rank::DeleteAddress;
         let removals = plan.steps.iter().skip_while(|step| !is_removal(step.rank));
         for step in removals {
             prop_assert!(is_removal(step.rank), "{step} after a removal: {plan:#?}");
@@ -98,6 +98,7 @@ fn needs(change: &Change) -> Vec<LinkName> {
     match change {
         Change::CreateLink(new) => new.settings.lower().into_iter().chain(new.master).collect(),
         Change::SetLink(update) => std::iter::once(update.link).chain(update.master).collect(),
+        Change::DeleteGroup(_) => Vec::new(),
         Change::DeleteLink(link)
         | Change::PutAddress { link, .. }
         | Change::DeleteAddress { link, .. } => vec![*link],
@@ -105,6 +106,20 @@ fn needs(change: &Change) -> Vec<LinkName> {
             route.dev.into_iter().collect()
         }
     }
+}
+
+/// Whether a link that is not declared bears the mark of what may go, and no declared one needs it.
+fn is_our_stray(desired: &Desired, network: &Network, stray: LinkName) -> bool {
+    let (Some(owner), Some(link)) = (desired.owner(), network.link_named(stray)) else {
+        return false;
+    };
+    let is_needed = desired.links().iter().any(|wanted| {
+        let lower = wanted.settings.and_then(|settings| settings.lower());
+        let peer = wanted.settings.and_then(|settings| settings.peer());
+        [lower, peer, wanted.master, wanted.peer_of].contains(&Some(stray))
+    });
+    let is_marked = (owner.prune && link.group == owner.group) || link.group == owner.doomed();
+    is_marked && !is_needed && !link.kind.is_empty()
 }
 
 /// Whether the rules of DESIGN, "whose is what", let a plan make that change.
@@ -122,9 +137,11 @@ fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
                 is_its_end && link.state != Some(State::Absent)
             })
         }
-        Change::DeleteLink(name) => {
-            declared(*name).is_some_and(|link| link.state == Some(State::Absent))
-        }
+        Change::DeleteGroup(_) => false,
+        Change::DeleteLink(name) => match declared(*name) {
+            Some(link) => link.state == Some(State::Absent),
+            None => is_our_stray(desired, network, *name),
+        },
         Change::PutAddress { link, prefix, .. } => declared(*link)
             .and_then(|link| link.addresses.as_ref())
             .is_some_and(|declared| declared.contains(prefix)),
@@ -158,6 +175,13 @@ fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
             let mut slots = desired.routes().iter().filter(in_slot).peekable();
             let is_in_slot = slots.peek().is_some();
             let is_ours = there.is_some_and(|now| now.protocol == desired.protocol());
+            let is_pruned = desired.owner().is_some_and(|owner| owner.prune) && !is_in_slot;
+            if is_pruned && is_ours {
+                let dev = route.dev.and_then(|dev| network.link_named(dev));
+                let groups = desired.owner().map(|owner| [owner.group, owner.doomed()]);
+                return desired.protocol() != PROTOCOL_DEFAULT
+                    || dev.zip(groups).is_some_and(|(dev, own)| own.contains(&dev.group));
+            }
             there.is_some() && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
         }
     }

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::model;
 use crate::desired::{
-    Desired, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner, RouteDeclaration, State,
+    Desired, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner, PROTOCOL_DEFAULT,
+    RouteDeclaration, State,
 };
 use crate::model::address::{Address, AddressKey, IFA_F_PERMANENT, Prefix};
 use crate::model::kind::{Kind, Settings, Value};
@@ -85,7 +86,9 @@ pub(crate) fn desired(random: &mut Random) -> Desired {
 fn builder(random: &mut Random) -> DesiredBuilder {
     let mut builder = Desired::builder();
     if random.one_in(2) {
-        builder = builder.owner(Owner::new("sim"));
+        let protocol = if random.one_in(2) { PROTOCOL_DEFAULT } else { 99 };
+        let prune = random.one_in(2);
+        builder = builder.owner(Owner { protocol, prune, ..Owner::new("sim") });
     }
     for link in links(random) {
         builder = builder.link(link);
@@ -203,7 +206,8 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
     let links: Vec<_> = network.links().copied().collect();
     let Some(&link) = random.pick(&links) else { return };
     let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);
-    match random.below(4) {
+    match random.below(5) {
+        4 => drop(network.put_link(Link { group: Owner::new("sim").doomed(), ..link })),
         0 => drop(network.put_link(Link { mtu: 1234, ..link })),
         1 => {
             let flags = if random.one_in(2) { IFF_UP } else { 0 };

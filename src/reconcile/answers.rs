@@ -1,0 +1,114 @@
+//! What comes of the steps that were sent: remembered, told, and followed up.
+
+use std::time::{Duration, Instant};
+
+use super::bulk::Stage;
+use super::{Attempt, Mode, Noticed, Outcome, Pending, Reconcile, Report, Role};
+use crate::model::change::Change;
+
+impl Reconcile {
+    /// The answer to the oldest unanswered step.
+    pub(crate) fn handle_result(&mut self, now: Instant, outcome: Outcome) {
+        let Some(pending) = self.round.pop_front() else {
+            return;
+        };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.touched.insert(pending.step.subject);
+        match (pending.role, &pending.step.change) {
+            (Role::Group, _) => self.handle_group_result(now, outcome),
+            (Role::Move, Change::SetLink(update)) => {
+                let deletion = self.handle_moved_to_group(update.link, outcome == Outcome::Done);
+                if let Some(step) = deletion {
+                    self.conclude(now, Pending { step, ..pending }, outcome);
+                }
+            }
+            (Role::Restore, _) if outcome == Outcome::Done => {}
+            _ => self.conclude(now, pending, outcome),
+        }
+        if self.round.is_empty() {
+            if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Moving) {
+                bulk.stage = Stage::Moved;
+            }
+            // What named a link that was to be made is looked at again too, made or not.
+            self.touched.extend(self.unresolved.keys());
+            for subject in std::mem::take(&mut self.touched) {
+                self.mark(subject, Noticed { at: now, sender: 0 });
+            }
+        }
+    }
+
+    /// Remembers and tells what came of a step.
+    fn conclude(&mut self, now: Instant, pending: Pending, outcome: Outcome) {
+        let object = pending.step.change.object();
+        let track = self.tracks.entry(object).or_default();
+        match outcome {
+            Outcome::Refused(refusal) if is_moot(&pending.step.change, refusal.errno) => {
+                track.succeeded();
+                self.failed_at.remove(&object);
+            }
+            Outcome::Refused(refusal)
+                if self.renames_live && is_live_rename(&pending.step.change, refusal.errno) =>
+            {
+                self.renames_live = false;
+                track.succeeded();
+            }
+            Outcome::Refused(refusal) => {
+                let retry_in = track.failed(now);
+                self.failed_at.insert(object, self.progress);
+                if let Change::DeleteLink(name) = pending.step.change {
+                    self.restore_group(now, name, pending.step.subject);
+                }
+                let retry_in = (self.mode == Mode::Keep).then_some(retry_in);
+                self.report(now, &pending, Outcome::Refused(refusal), retry_in);
+            }
+            Outcome::Unknown => self.report(now, &pending, Outcome::Unknown, None),
+            _ => self.note_done(now, &pending),
+        }
+    }
+
+    /// The kernel made what a step asked for.
+    pub(super) fn note_done(&mut self, now: Instant, pending: &Pending) {
+        let object = pending.step.change.object();
+        self.tracks.entry(object).or_default().succeeded();
+        self.failed_at.remove(&object);
+        self.progress += 1;
+        self.report(now, pending, Outcome::Done, None);
+    }
+
+    fn report(
+        &mut self,
+        now: Instant,
+        pending: &Pending,
+        outcome: Outcome,
+        retry_in: Option<Duration>,
+    ) {
+        let attempt = Attempt {
+            step: pending.step.clone(),
+            outcome,
+            is_revert: pending.is_revert,
+            sender: pending.noticed.sender,
+            took: now.saturating_duration_since(pending.noticed.at),
+            retry_in,
+        };
+        self.reports.push_back(Report::Attempted(Box::new(attempt)));
+    }
+}
+
+/// Whether a refusal says that the wish is fulfilled (KERNEL, "error numbers of an already true
+/// wish"), or that the link of the step is gone, whose news is on its way. Either way what is
+/// really there is seen when the object is compared again.
+fn is_moot(change: &Change, errno: i32) -> bool {
+    match change {
+        // A group without links is ENODEV too.
+        _ if errno == libc::ENODEV => true,
+        Change::PutAddress { .. } | Change::CreateRoute(_) => errno == libc::EEXIST,
+        Change::DeleteAddress { .. } => errno == libc::EADDRNOTAVAIL,
+        Change::DeleteRoute(_) => errno == libc::ESRCH,
+        _ => false,
+    }
+}
+
+/// Whether a refusal is that of a kernel before 6.2, which renames no link that is up.
+fn is_live_rename(change: &Change, errno: i32) -> bool {
+    errno == libc::EBUSY && matches!(change, Change::SetLink(update) if update.rename.is_some())
+}

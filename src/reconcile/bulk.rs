@@ -1,0 +1,174 @@
+//! Many deletions as one: the links move into the group of the doomed, and the group is deleted.
+//!
+//! Deleted one by one, each link waits for the kernel's RCU; a group waits once. But a group is a
+//! number that anyone can set, so between the moves and the deletion the tables are read anew, and
+//! only links that are still the ones meant are in the group then, or nothing is deleted so. The
+//! kernel refuses a group whole: what it refuses is deleted one by one.
+
+use std::time::Instant;
+
+use super::{Noticed, Pending, Reconcile, Role};
+use crate::limits::DELETIONS_SINGLY_MAX;
+use crate::model::change::{Change, LinkUpdate};
+use crate::model::link::Link;
+use crate::model::network::Network;
+use crate::model::refusal::Outcome;
+use crate::model::text::LinkName;
+use crate::plan::{Rank, Step, Subject};
+
+/// Links on their way to be deleted together.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    group: u32,
+    doomed: Vec<Doomed>,
+    pub(super) stage: Stage,
+}
+
+/// How far it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The links are being moved into the group.
+    Moving,
+    /// They are there, and the tables are to be read.
+    Moved,
+    /// The tables are being read.
+    Reading,
+    /// The tables tell what is in the group.
+    Read,
+    /// The deletion of the group is on its way.
+    Deleting,
+}
+
+#[derive(Debug)]
+struct Doomed {
+    deletion: Pending,
+    /// As it was when it was to be deleted.
+    link: Link,
+}
+
+impl Reconcile {
+    /// Takes the deletions out of the round where they are many, and puts moves in their place.
+    pub(super) fn gather_deletions(&mut self, network: &Network) {
+        let Some(owner) = &self.desired.owner else {
+            return;
+        };
+        let group = owner.doomed();
+        let eligible = |pending: &Pending| match pending.step.change {
+            Change::DeleteLink(name) => {
+                let made = |link: &&Link| !link.kind.is_empty();
+                network.link_named(name).filter(made).filter(|_| !self.singly.contains(&name))
+            }
+            _ => None,
+        };
+        if self.round.iter().filter_map(eligible).count() <= DELETIONS_SINGLY_MAX {
+            return;
+        }
+        let mut doomed = Vec::new();
+        let mut round = Vec::new();
+        for pending in std::mem::take(&mut self.round) {
+            match eligible(&pending) {
+                Some(&link) => doomed.push(Doomed { deletion: pending, link }),
+                None => round.push(pending),
+            }
+        }
+        let moves = doomed.iter().filter(|it| it.link.group != group).map(|it| {
+            let name = it.link.name;
+            let step = set_group(name, group, it.deletion.step.subject, it.deletion.step.rank);
+            Pending { step, role: Role::Move, ..it.deletion }
+        });
+        round.extend(moves);
+        // What waits for nothing is not moved, and then there is no answer to wait for either.
+        let stage = if round.is_empty() { Stage::Moved } else { Stage::Moving };
+        self.round = round.into();
+        self.bulk = Some(Bulk { group, doomed, stage });
+    }
+
+    /// Whether the tables are to be read now, before a group is deleted. Says so once.
+    pub(crate) fn poll_reading(&mut self) -> bool {
+        let is_idle = self.round.is_empty();
+        match &mut self.bulk {
+            Some(bulk) if bulk.stage == Stage::Moved && is_idle => {
+                bulk.stage = Stage::Reading;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Deletes the group, if it holds what it is meant to hold and nothing else.
+    pub(super) fn delete_group(&mut self, now: Instant, network: &Network) {
+        let Some(bulk) = &mut self.bulk else {
+            return;
+        };
+        let group = bulk.group;
+        bulk.doomed.retain(|it| {
+            network.link(it.link.index).is_some_and(|now| is_the_same(now, &it.link, group))
+        });
+        let members = network.links().filter(|link| link.group == group).count();
+        if members != bulk.doomed.len() || bulk.doomed.is_empty() {
+            return self.give_up_bulk(now);
+        }
+        let subject = bulk.doomed.first().map_or(Subject::Strays, |it| it.deletion.step.subject);
+        let rank = Rank::DeleteLink { depth: std::cmp::Reverse(0) };
+        let step = step(Change::DeleteGroup(group), subject, rank);
+        let noticed = Noticed { at: now, sender: 0 };
+        self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Group });
+        bulk.stage = Stage::Deleting;
+    }
+
+    /// The answer to the deletion of the group.
+    pub(super) fn handle_group_result(&mut self, now: Instant, outcome: Outcome) {
+        if outcome != Outcome::Done {
+            return self.give_up_bulk(now);
+        }
+        for Doomed { deletion, link } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
+            self.touched.insert(deletion.step.subject);
+            self.moved.remove(&link.name);
+            self.note_done(now, &deletion);
+        }
+    }
+
+    /// What is left of it is deleted one by one.
+    fn give_up_bulk(&mut self, now: Instant) {
+        for Doomed { deletion, link } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
+            self.singly.insert(link.name);
+            self.mark(deletion.step.subject, Noticed { at: now, sender: 0 });
+        }
+    }
+
+    /// A link was moved, or could not be: `deletion` is what is told of it then.
+    pub(super) fn handle_moved_to_group(&mut self, name: LinkName, is_done: bool) -> Option<Step> {
+        let bulk = self.bulk.as_mut()?;
+        let at = bulk.doomed.iter().position(|it| it.link.name == name)?;
+        if is_done {
+            self.moved.insert(name, bulk.doomed[at].link.group);
+            return None;
+        }
+        Some(bulk.doomed.swap_remove(at).deletion.step)
+    }
+
+    /// A link that the kernel does not delete goes back to the group that it was taken from.
+    pub(super) fn restore_group(&mut self, now: Instant, name: LinkName, subject: Subject) {
+        let Some(group) = self.moved.remove(&name) else {
+            return;
+        };
+        let step = set_group(name, group, subject, Rank::SetLink { depth: 0 });
+        let noticed = Noticed { at: now, sender: 0 };
+        self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Restore });
+    }
+}
+
+/// Whether the link of that index is still the one that is to be deleted, and in the group.
+fn is_the_same(now: &Link, then: &Link, group: u32) -> bool {
+    (now.name, now.kind, now.mac, now.group) == (then.name, then.kind, then.mac, group)
+}
+
+fn set_group(name: LinkName, group: u32, subject: Subject, rank: Rank) -> Step {
+    let update = LinkUpdate { group: Some(group), ..LinkUpdate::new(name) };
+    step(Change::SetLink(update), subject, rank)
+}
+
+fn step(change: Change, subject: Subject, rank: Rank) -> Step {
+    let (differences, also_removes) = (Vec::new(), Vec::new());
+    Step { change, differences, also_removes, subject, rank, needs: None }
+}

@@ -1,0 +1,133 @@
+//! What is to be looked at again when something happened.
+
+use std::time::Instant;
+
+use super::track::Track;
+use super::{Noticed, Reconcile};
+use crate::desired::Owner;
+use crate::model::address::AddressKey;
+use crate::model::link::Link;
+use crate::model::network::Network;
+use crate::model::object::{Event, Object, What};
+use crate::model::text::LinkName;
+use crate::plan::Subject;
+
+impl Reconcile {
+    /// One change of the mirror: marks what it touches.
+    pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
+        let noticed = Noticed { at: now, sender: event.sender };
+        match &event.what {
+            What::New(object) => self.touch(object, noticed, network, true),
+            What::Changed { before, after } => {
+                let (before_up, after_up) = (is_up(before), is_up(after));
+                self.touch_name(before, after, noticed);
+                self.touch(after, noticed, network, after_up && !before_up);
+            }
+            What::Deleted(object) => self.touch(object, noticed, network, false),
+            What::Resync { .. } | What::Raw(_) | What::NetnsAdded { .. } | What::NetnsRemoved => {}
+        }
+    }
+
+    /// The link of that index was moved to another network namespace, which is not undone.
+    pub(crate) fn handle_moved(&mut self, index: u32) {
+        self.bindings.moved(index);
+    }
+
+    /// A renamed link touches what its old name touched.
+    fn touch_name(&mut self, before: &Object, after: &Object, noticed: Noticed) {
+        if let (Object::Link(before), Object::Link(after)) = (before, after) {
+            if before.name != after.name {
+                self.touch_link(before.name, noticed, false);
+            }
+        }
+    }
+
+    fn touch(&mut self, object: &Object, noticed: Noticed, network: &Network, enables: bool) {
+        match object {
+            Object::Link(link) => {
+                self.touch_link(link.name, noticed, enables);
+                if self.may_be_stray(link) {
+                    self.mark(Subject::Strays, noticed);
+                }
+                if let Some(position) = self.bindings.position(link.index) {
+                    self.mark(Subject::Link(position), noticed);
+                }
+            }
+            Object::Address(address) => {
+                self.touch_address(address.key, noticed, network);
+                if enables {
+                    self.release(noticed);
+                }
+            }
+            Object::Route(route) => {
+                let declared = self.index.routes_in(route.key.slot).to_vec();
+                let owner = self.desired.owner.as_ref().filter(|owner| owner.prune);
+                if declared.is_empty() && owner.is_some_and(|it| it.protocol == route.protocol) {
+                    self.mark(Subject::Strays, noticed);
+                }
+                for position in declared {
+                    self.mark(Subject::Route(position), noticed);
+                }
+                if enables {
+                    self.release(noticed);
+                }
+            }
+            // Nothing of these is declared, and a keeper does not follow them.
+            _ => {}
+        }
+    }
+
+    /// The link may be gone from the network by now; what it was found as is remembered.
+    fn touch_address(&mut self, key: AddressKey, noticed: Noticed, network: &Network) {
+        let position = self
+            .bindings
+            .position(key.index)
+            .or_else(|| self.index.link(network.name_of(key.index)?));
+        if let Some(position) = position {
+            self.mark(Subject::Addresses(position), noticed);
+        }
+    }
+
+    fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {
+        for subject in self.index.touched_by_link(name).to_vec() {
+            self.mark(subject, noticed);
+        }
+        if enables {
+            self.release(noticed);
+        }
+    }
+
+    /// Whether a link bears the owner's mark and is not declared.
+    fn may_be_stray(&self, link: &Link) -> bool {
+        let is_marked = |owner: &Owner| [owner.group, owner.doomed()].contains(&link.group);
+        self.desired.owner.as_ref().is_some_and(is_marked)
+            && self.index.touched_by_link(link.name).is_empty()
+    }
+
+    /// The first news of a subject tells since when it differs, the first with a sender by whom.
+    pub(super) fn mark(&mut self, subject: Subject, noticed: Noticed) {
+        let first = self.unresolved.remove(&subject).unwrap_or(noticed);
+        let marked = self.dirty.entry(subject).or_insert(first);
+        if marked.sender == 0 {
+            marked.sender = noticed.sender;
+        }
+    }
+
+    /// Something came that may let failed objects succeed: they are tried again at once.
+    fn release(&mut self, noticed: Noticed) {
+        let failed = self.later.iter().map(|(_, subject)| *subject).collect::<Vec<_>>();
+        if failed.is_empty() {
+            return;
+        }
+        for object in self.failed_at.keys() {
+            self.tracks.get_mut(object).into_iter().for_each(Track::released);
+        }
+        for subject in failed {
+            self.mark(subject, noticed);
+        }
+    }
+}
+
+fn is_up(object: &Object) -> bool {
+    matches!(object, Object::Link(link) if link.is_up())
+}
