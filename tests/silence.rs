@@ -340,6 +340,43 @@ fn ipv6_routes_that_go_in_silence_by_sysctl() {
     });
 }
 
+/// Next hops on both sides of a route without a gateway, all of one slot: a dump shows the next
+/// hops as one route and passes over what stands between them (`fib6_dump_node`).
+const BETWEEN: &str = "route add 2001:db8:7::/64 via 2001:db8:1::8\n\
+                       route append 2001:db8:7::/64 dev v0\n\
+                       route append 2001:db8:7::/64 via 2001:db8:1::9\n";
+const PARTED: &str = "route del 2001:db8:7::/64 via 2001:db8:1::8\n\
+                      route del 2001:db8:7::/64 via 2001:db8:1::9\n";
+
+#[test]
+fn an_ipv6_route_between_next_hops_is_shown_no_more() {
+    in_namespace("an_ipv6_route_between_next_hops_is_shown_no_more", || {
+        let events = after("", || ip_batch(BETWEEN));
+        assert_eq!(gone(&events, "2001:db8:7::/64"), [Cause::Dump]);
+    });
+}
+
+#[test]
+fn an_ipv6_route_that_was_hidden_from_the_start_comes_to_light() {
+    in_namespace("an_ipv6_route_that_was_hidden_from_the_start_comes_to_light", || {
+        after(BETWEEN, || ip_batch(PARTED));
+        assert!(has_route("2001:db8:7::/64"));
+    });
+}
+
+#[test]
+fn an_ipv6_route_that_was_seen_to_be_hidden_comes_to_light() {
+    in_namespace("an_ipv6_route_that_was_seen_to_be_hidden_comes_to_light", || {
+        ip_batch(LINKS);
+        let mut mirror = Mirror::open(Watcher::builder());
+        for act in [BETWEEN, PARTED] {
+            ip_batch(act);
+            mirror.becomes_true();
+        }
+        assert!(has_route("2001:db8:7::/64"));
+    });
+}
+
 #[test]
 fn a_link_without_carrier_keeps_everything() {
     in_namespace("a_link_without_carrier_keeps_everything", || {

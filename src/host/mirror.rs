@@ -5,10 +5,12 @@
 //! order, so while the tables are being read notifications win: what one of them touched is
 //! not taken from a dump, and what neither a dump nor a notification showed is gone.
 
+mod hidden;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::hidden::{Hidden, may_have_siblings};
 use super::doubt::Doubt;
 use super::silence::Silence;
 use crate::model::address::Address;
@@ -37,6 +39,7 @@ pub(crate) struct Mirror {
     doubt: Doubt,
     /// Rules that stand there more than once: when one goes, another may remain.
     doubles: BTreeSet<Rule>,
+    hidden: Hidden,
 }
 
 /// The tables are being read, one after the other.
@@ -77,6 +80,7 @@ impl Mirror {
             is_whole: false,
             doubt: Doubt::default(),
             doubles: BTreeSet::new(),
+            hidden: Hidden::default(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Mirror {
         }
         self.filter = filter;
         self.is_whole = false;
+        self.hidden.forget();
         self.reading = None;
     }
 
@@ -204,20 +209,23 @@ impl Mirror {
         }
         // The mark of a replacement is kept only where something else was pushed out.
         route.replaced = !displaced.is_empty();
+        let key = route.key;
         self.store_route(route, Cause::Notification, sender, tell);
+        self.note_joined(key);
     }
 
     /// A notification that a route is gone.
     pub(crate) fn route_gone(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
         self.touch(Key::Route(key));
         self.remove_by(key, sender, tell);
-        let mut others = self.network.routes_in(key.slot);
-        if key.via.is_some() && others.any(|other| !other.is_ipv4()) {
+        let has_others = self.network.routes_in(key.slot).any(|other| !other.is_ipv4());
+        if key.via.is_some() && has_others {
             self.doubt.note_slot(key.slot, &self.network);
         }
         if let (Some(reading), true) = (&mut self.reading, key.via.is_some()) {
             reading.silence.note_slot(key.slot);
         }
+        self.note_parted(key);
     }
 
     fn remove_by(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
@@ -229,9 +237,9 @@ impl Mirror {
     /// The protocol by which a dump shows one of several IPv6 next hops: that of the oldest, while
     /// the notification that it came has its own.
     fn protocol_shown(&self, route: &Route) -> u8 {
-        let is_sibling = |hop: &&Route| hop.key.via.is_some() && hop.nexthop_id == 0;
+        let mut others = self.network.routes_in(route.key.slot);
         let known = self.network.route(route.key);
-        let known = known.or_else(|| self.network.routes_in(route.key.slot).find(is_sibling));
+        let known = known.or_else(|| others.find(|other| may_have_siblings(other)));
         known.map_or(route.protocol, |known| known.protocol)
     }
 
@@ -281,6 +289,7 @@ impl Mirror {
     /// Notifications were lost; the differences will follow. What is being read is read anew.
     pub(crate) fn lost(&mut self, dropped: u64, tell: &mut impl FnMut(Event)) {
         self.is_whole = false;
+        self.hidden.forget();
         self.reading = None;
         self.tell(Cause::Dump, 0, What::Resync { dropped }, tell);
     }
@@ -356,10 +365,21 @@ impl Mirror {
         }
     }
 
-    /// An entry of a dump.
-    pub(crate) fn dumped_route(&mut self, route: Route, tell: &mut impl FnMut(Event)) {
+    /// An entry of a dump; `shared` as in [`route`](Self::route).
+    pub(crate) fn dumped_route(
+        &mut self,
+        route: Route,
+        shared: bool,
+        tell: &mut impl FnMut(Event),
+    ) {
+        if !self.filter.wants_route(&route) {
+            return;
+        }
+        if shared {
+            self.note_shown_together(&route);
+        }
         let fate = |silence: &Silence| silence.fate_of_route(&route);
-        if self.filter.wants_route(&route) && self.is_news(&Key::Route(route.key), fate) {
+        if self.is_news(&Key::Route(route.key), fate) {
             let known = self.network.route(route.key);
             let replaced = known.is_some_and(|known| known.replaced);
             if let (None, Some(reading)) = (known, &mut self.reading) {
@@ -388,6 +408,7 @@ impl Mirror {
             match key {
                 Key::Link(index) => self.take_along(Trigger::LinkGone(index), tell),
                 Key::Nexthop(id) => self.take_along(Trigger::NexthopGone(id), tell),
+                Key::Route(key) if !self.is_gone_or_hidden(key) => continue,
                 _ => {}
             }
             self.remove(&key, Cause::Dump, 0, tell);
@@ -397,6 +418,7 @@ impl Mirror {
                 if self.may_lack_addresses(&reading) {
                     self.doubt.raise();
                 }
+                self.forget_hidden(&reading);
             }
             self.is_whole = true;
         }
@@ -477,6 +499,9 @@ impl Mirror {
                 reading.unseen.remove(&key);
             }
             self.remove(&key, Cause::Derived, 0, tell);
+            if let Key::Route(key) = key {
+                self.note_parted(key);
+            }
         }
         self.doubt.note(trigger, &self.network);
         if !self.is_whole && self.is_unclear(trigger) {
@@ -626,7 +651,7 @@ mod tests {
         mirror.dumped_address(address("10.0.0.1"), tell);
         mirror.dump_ends(false, tell);
         mirror.dump_begins(Table::Routes);
-        mirror.dumped_route(route(), tell);
+        mirror.dumped_route(route(), false, tell);
         mirror.dump_ends(true, tell);
         mirror
     }
@@ -719,8 +744,8 @@ mod tests {
     fn an_old_part_of_a_dump_brings_nothing_back_that_went_in_silence() {
         let (mut mirror, tell) = (reading(Table::Routes), &mut |_| {});
         mirror.link(Link { flags: 0, ..link() }, 0, tell);
-        mirror.dumped_route(route(), tell);
-        mirror.dumped_route(another_route(), tell);
+        mirror.dumped_route(route(), false, tell);
+        mirror.dumped_route(another_route(), false, tell);
         mirror.dump_ends(true, tell);
         assert_eq!(mirror.network().routes().count(), 0);
         assert!(!mirror.settle_doubt());
@@ -742,7 +767,7 @@ mod tests {
         sourceless.address(Address { key: of_ipv6, ..address("10.0.0.1") }, true, 0, tell);
         let source = Some(of_ipv6.prefix.address);
         for (mut mirror, source) in [(replaced, None), (bare, None), (sourceless, source)] {
-            mirror.dumped_route(Route { source, ..another_route() }, tell);
+            mirror.dumped_route(Route { source, ..another_route() }, false, tell);
             assert!(mirror.network().route(another_route().key).is_none());
             assert!(mirror.settle_doubt());
         }

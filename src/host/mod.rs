@@ -512,8 +512,8 @@ impl Host {
                 Decoded::Address { address, .. } if is_dump && is_part => {
                     mirror.dumped_address(address, &mut tell);
                 }
-                Decoded::Route { route, .. } if is_dump && is_part => {
-                    mirror.dumped_route(route, &mut tell);
+                Decoded::Route { route, shared, .. } if is_dump && is_part => {
+                    mirror.dumped_route(route, shared, &mut tell);
                 }
                 Decoded::Object { object, .. } if is_dump && is_part => {
                     mirror.dumped_object(object, &mut tell);

@@ -74,11 +74,14 @@ impl Silence {
             false => Fate::Stays,
         };
         let has_source = |source: IpAddr| self.sources.contains(&source);
-        let is_unclear = self.is_crowded
-            || self.slots.contains(&route.key.slot)
-            || route.source.is_some_and(has_source);
+        let is_unclear = self.has_slot(route.key.slot) || route.source.is_some_and(has_source);
         let otherwise = if is_unclear { Fate::Unclear } else { Fate::Stays };
         by_link.unwrap_or(Fate::Stays).max(by_nexthop).max(otherwise)
+    }
+
+    /// Whether a route of that slot went or came in the place of another.
+    pub(super) fn has_slot(&self, slot: RouteSlot) -> bool {
+        self.is_crowded || self.slots.contains(&slot)
     }
 
     /// The same for an address, which may also have changed.

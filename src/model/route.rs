@@ -16,6 +16,8 @@ pub const RTN_LOCAL: u8 = 2;
 pub const PROTOCOL_UNSPEC: u8 = 0;
 /// RTPROT_KERNEL: the kernel made it.
 pub const PROTOCOL_KERNEL: u8 = 2;
+/// RTPROT_RA: a router advertised it.
+pub const PROTOCOL_RA: u8 = 9;
 /// RTPROT_BOOT: what `ip route` uses.
 pub const PROTOCOL_BOOT: u8 = 3;
 /// The metric that the kernel gives an IPv6 route without one (IP6_RT_PRIO_USER).
@@ -29,7 +31,7 @@ pub const PROTOCOL_NAMES: &[(u8, &str)] = &[
     (PROTOCOL_BOOT, "boot"),
     (4, "static"),
     (8, "gated"),
-    (9, "ra"),
+    (PROTOCOL_RA, "ra"),
     (10, "mrt"),
     (11, "zebra"),
     (12, "bird"),
