@@ -105,7 +105,6 @@ fn lose(mirror: &mut Mirror, wanted: u64) {
 
 /// With a buffer that holds all, every line of the mirror is by the news alone.
 #[test]
-#[ignore = "red in one run of four: the mirror and ip differ by an IPv6 route without a gateway"]
 fn without_a_loss_the_news_alone_are_true() {
     in_namespace("without_a_loss_the_news_alone_are_true", || {
         churn::prepare();

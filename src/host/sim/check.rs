@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kernel::{Kernel, SimRoute, SimSlot};
+use super::kernel::{Kernel, SimRoute, SimSlot, shown};
 use crate::model::address::{IFA_F_SECONDARY, IFA_F_TENTATIVE, Prefix};
 use crate::model::filter::Filter;
 use crate::model::network::Network;
@@ -76,7 +76,7 @@ fn lines_of_slot(slot: &SimSlot, routes: &[SimRoute], filter: &Filter) -> Vec<St
             "route {table} {to}/{len} {metric} {via:?} {dev} {protocol} {scope} {source:?} {hops:?}"
         ))
     };
-    routes.iter().filter_map(line).collect()
+    shown(*slot, routes).into_iter().flatten().filter_map(line).collect()
 }
 
 fn lines_of_network(network: &Network) -> BTreeSet<String> {

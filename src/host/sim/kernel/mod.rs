@@ -20,7 +20,7 @@ use netlink_packet_route::RouteNetlinkMessage as Rt;
 
 pub(super) use self::addresses::{SimAddress, SimOwn};
 pub(super) use self::links::SimLink;
-pub(super) use self::routes::{Put, SimHop, SimRoute, SimSlot};
+pub(super) use self::routes::{Put, SimHop, SimRoute, SimSlot, shown};
 pub(super) use self::socket::{Read, Socket};
 pub(super) use self::spell::{forged_deletion, overrun, stray_ack};
 use crate::model::network::Table;

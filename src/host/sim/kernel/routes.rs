@@ -220,15 +220,26 @@ impl Kernel {
         }
     }
 
-    /// So many entries of a dump, from a place on: the next hops of IPv6 with a gateway are one.
+    /// So many entries of a dump, from a place on.
     pub(super) fn route_messages(&self, skip: usize, take: usize) -> Vec<Rt> {
-        let entries = self.routes.iter().flat_map(|(slot, hops)| {
-            let is_joined = |hop: &&SimRoute| slot.1.is_ipv6() && hop.via.is_some();
-            let siblings: Vec<_> = hops.iter().filter(is_joined).collect();
-            let joined = (!siblings.is_empty()).then_some(siblings);
-            let single = hops.iter().filter(move |hop| !is_joined(hop)).map(|hop| vec![hop]);
-            joined.into_iter().chain(single).map(move |hops| (*slot, hops))
+        let entries = self.routes.iter().flat_map(|(slot, routes)| {
+            shown(*slot, routes).into_iter().map(move |hops| (*slot, hops))
         });
         entries.skip(skip).take(take).map(|(slot, hops)| spell::route(slot, &hops)).collect()
     }
+}
+
+/// The entries of a dump for the routes of a slot: the next hops of IPv6 with a gateway are one,
+/// which passes over what stands between them (`fib6_dump_node`).
+pub(in super::super) fn shown(slot: SimSlot, routes: &[SimRoute]) -> Vec<Vec<&SimRoute>> {
+    let is_joined = |route: &SimRoute| slot.1.is_ipv6() && route.via.is_some();
+    let (first, last) = (routes.iter().position(is_joined), routes.iter().rposition(is_joined));
+    let entries = routes.iter().enumerate().filter_map(|(at, route)| match (first, last) {
+        (Some(first), _) if at == first => {
+            Some(routes.iter().filter(|route| is_joined(route)).collect())
+        }
+        (Some(first), Some(last)) if at > first && at <= last => None,
+        _ => Some(vec![route]),
+    });
+    entries.collect()
 }
