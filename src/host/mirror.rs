@@ -59,6 +59,9 @@ struct Reading {
     /// alone, so the dump is taken for the others.
     told: BTreeMap<NetconfKey, Netconf>,
     silence: Silence,
+    /// Links that the dump showed otherwise than they were known, as they were: the news of it,
+    /// and of what stood on them before, may be still to come.
+    ahead: BTreeMap<u32, Link>,
     /// Links that lost an address of IPv4 since the reading began, and not the last for certain.
     bared: BTreeSet<u32>,
     /// Whether anything in the table changed since its dump was asked for.
@@ -122,7 +125,8 @@ impl Mirror {
             return;
         }
         self.touch(Key::Link(link.index));
-        let before = self.network.link(link.index).copied();
+        let ahead = self.reading.as_mut().and_then(|reading| reading.ahead.remove(&link.index));
+        let before = ahead.or_else(|| self.network.link(link.index).copied());
         self.store_link(link, Cause::Notification, sender, tell);
         self.tie_peer(link, tell);
         // Where the links are not known, it may just have gone down.
@@ -297,8 +301,10 @@ impl Mirror {
     /// A dump of that table is about to be asked for; that of the links begins a reading.
     pub(crate) fn dump_begins(&mut self, table: Table) {
         let before = self.reading.take().filter(|_| table != Table::Links);
-        let (touched, told, silence, bared) = match before {
-            Some(before) => (before.touched, before.told, before.silence, before.bared),
+        let (touched, told, silence, ahead, bared) = match before {
+            Some(Reading { touched, told, silence, ahead, bared, .. }) => {
+                (touched, told, silence, ahead, bared)
+            }
             None => {
                 self.doubt = Doubt::default();
                 Default::default()
@@ -315,6 +321,7 @@ impl Mirror {
             touched,
             told,
             silence,
+            ahead,
             bared,
             is_disturbed: false,
             found_more: false,
@@ -352,6 +359,10 @@ impl Mirror {
     pub(crate) fn dumped_link(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
         let is_wanted = self.filter.wants_link(link.index);
         if is_wanted && self.is_news(&Key::Link(link.index), |_| Fate::Stays) {
+            let before = self.network.link(link.index).copied().filter(|before| *before != link);
+            if let (Some(before), Some(reading)) = (before, &mut self.reading) {
+                reading.ahead.entry(link.index).or_insert(before);
+            }
             self.store_link(link, Cause::Dump, 0, tell);
         }
     }
@@ -694,6 +705,20 @@ mod tests {
         mirror.dump_begins(Table::Routes);
         mirror.dump_ends(true, tell);
         assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn a_link_that_a_dump_showed_down_before_its_news_takes_along_what_came_before_them() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let down = Link { flags: 0, ..link() };
+        mirror.dump_begins(Table::Links);
+        mirror.dumped_link(down, tell);
+        mirror.dump_ends(false, tell);
+        mirror.dump_begins(Table::Routes);
+        mirror.route(another_route(), false, 0, tell);
+        mirror.link(down, 0, tell);
+        mirror.dump_ends(true, tell);
+        assert_eq!(mirror.network().routes().count(), 0);
     }
 
     #[test]

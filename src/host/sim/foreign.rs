@@ -85,6 +85,29 @@ fn route(
     }
 }
 
+/// A change of what is in one slot of IPv6, through these links: next hops come and go there, and
+/// routes without a gateway between them.
+pub(super) fn crowd(kernel: &mut Kernel, random: &mut Random, links: [u32; 2]) {
+    let slot: SimSlot = (254, [0x2001, 0xdb8, 61, 0, 0, 0, 0, 0].into(), 64, 1024);
+    let index = links[random.below(2)];
+    let routes = kernel.routes.get(&slot).cloned().unwrap_or_default();
+    match (random.below(20), random.pick(&routes)) {
+        (0..=5, Some(route)) => {
+            kernel.remove_routes(|at, hop| *at == slot && hop == route, true);
+        }
+        (6 | 7, Some(_)) => {
+            kernel.remove_routes(|at, hop| *at == slot && hop.via.is_some(), true);
+        }
+        (8, Some(_)) => kernel.update(index, |link| link.up = !link.up),
+        (number, _) => {
+            kernel.update(index, |link| link.up = true);
+            let via = Some(gateway(random, false, 9)).filter(|_| !random.one_in(3));
+            let put = if number == 9 { Put::Replace } else { Put::Append };
+            kernel.set_route(slot, SimRoute::through(via, index), put);
+        }
+    }
+}
+
 /// A new route of one of many shapes.
 fn add(kernel: &mut Kernel, random: &mut Random, index: u32, is_free: impl Fn(&u32) -> bool) {
     let number = u8::try_from(random.below(6)).unwrap_or(0);

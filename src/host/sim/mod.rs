@@ -86,6 +86,16 @@ fn an_apply_ends_and_a_second_one_only_reads() {
 }
 
 #[test]
+fn what_stands_between_next_hops_is_held_as_it_is_shown() {
+    for_each_seed(|seed| {
+        let mut world = World::new(seed, false);
+        let links = ["x0", "x1"].map(|name| world.kernel.plug_in(name));
+        world.come_to_rest();
+        (0..8).for_each(|phase| world.crowd(links, phase % 4 == 2));
+    });
+}
+
+#[test]
 fn a_dump_of_routes_is_judged_when_the_news_queued_by_its_end_are_read() {
     let mut world = World::new(1, false);
     while !world.host.is_draining() {

@@ -22,6 +22,8 @@ use crate::wire::filter;
 const STEPS: usize = 90;
 /// The turns of a reading that others disturb.
 const STORM_STEPS: usize = 60;
+/// The changes of one slot that others crowd, at most.
+const CROWD_STEPS: usize = 12;
 /// How long a kept state is given to be reached: longer than the longest delays of a fight.
 const PATIENCE: Duration = Duration::from_secs(200);
 /// How many turns the end of a history may take to come to rest.
@@ -291,6 +293,21 @@ impl World {
                 foreign::change(&mut self.kernel, &mut self.random, self.stable, self.keeps);
             }
             self.now += Duration::from_micros(100);
+            self.lazy_turn();
+        }
+        self.come_to_rest();
+        self.check_mirror();
+    }
+
+    /// Others crowd one slot, with a loss first or with none.
+    pub(super) fn crowd(&mut self, links: [u32; 2], is_lossy: bool) {
+        if is_lossy {
+            self.kernel.events.fail();
+        }
+        for _ in 0..self.random.below(CROWD_STEPS) {
+            foreign::crowd(&mut self.kernel, &mut self.random, links);
+            // Now and then long enough for what is in doubt to be read.
+            self.now += Duration::from_millis(self.random.below(30) as u64);
             self.lazy_turn();
         }
         self.come_to_rest();
