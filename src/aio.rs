@@ -126,9 +126,8 @@ impl Stream for Watcher {
                     return Poll::Ready(Some(Err(error)));
                 }
             }
-            // What an empty turn queued, a re-arm for instance, goes out with the next one; and no
-            // readiness tells when a drain is over.
-            if empty_turns < 2 || watcher.engine().is_draining() {
+            // What an empty turn queued goes out with the next one.
+            if empty_turns < 2 || watcher.engine().is_unfinished() {
                 continue;
             }
             // Cleared before the turn that finds nothing, never after it: what comes in between

@@ -96,8 +96,9 @@ pub(crate) const EVENT_BUFFERS: u16 = 512;
 /// The bytes of each. A notification of a link with all its attributes is about 1.5 KiB; many
 /// virtual functions make it longer. What does not fit leads to a resync.
 pub(crate) const EVENT_BUFFER_BYTES: u32 = 8 * 1024;
-/// Provided buffers of the socket of requests; a dump is read one datagram at a time.
-pub(crate) const REPLY_BUFFERS: u16 = 16;
+/// Provided buffers of the socket of requests. A turn reads no more parts of a dump than that, and
+/// meanwhile the event socket fills: these are about 2,000 routes, two milliseconds' work.
+pub(crate) const REPLY_BUFFERS: u16 = 4;
 /// The bytes of each: a dump's datagram has at most 32 KiB, beside the ring's own headers.
 pub(crate) const REPLY_BUFFER_BYTES: u32 = 33 * 1024;
 /// What to ask for as the event socket's receive buffer. The kernel's default holds 92 link
@@ -107,6 +108,10 @@ pub(crate) const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const REPLY_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 /// A turn that read that many events was part of a burst: the next wait collects.
 pub(crate) const COLLECT_AFTER_EVENTS: usize = 4;
+/// How many turns in a row the rest of a dump may wait while the event socket is half full. Each
+/// reads at least 32 notifications, if so many wait; a dump that is never fetched would count as
+/// lost (`DUMP_DEADLINE`), and so no more gets through than one that is overrun.
+pub(crate) const TURNS_BEHIND_MAX: u32 = 256;
 /// How many buffers of sent requests are kept for the next ones.
 pub(crate) const SPARE_BUFFERS_MAX: usize = 16;
 

@@ -189,6 +189,12 @@ impl Watcher {
         Ok(true)
     }
 
+    /// Whether the state is read whole, and nothing was lost since: [`sync`](Self::sync) would
+    /// return at once.
+    pub fn is_synced(&self) -> bool {
+        self.engine.is_synced()
+    }
+
     /// Watches what `filter` wants from now on, and misses nothing over it.
     ///
     /// The tables are read anew. What is wanted no more is told as deleted, of cause

@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::in_namespace;
-use common::netlink::{Asker, CREATE, EXCL, RTM_NEWROUTE, Requests, RouteSpec};
+use common::netlink::{Asker, CREATE, EXCL, RTM_DELROUTE, RTM_NEWROUTE, Requests, RouteSpec};
 use common::truth::Mirror;
-use ringlink::Watcher;
 use ringlink::model::object::{Cause, Event, Object, What};
+use ringlink::{Batch, Watcher};
 
 /// Several times what the provided buffers hold (512), and a fraction of the socket's own (8 MiB).
 const ROUTES: u32 = 3_000;
@@ -20,10 +22,10 @@ fn route(number: u32) -> RouteSpec {
 }
 
 /// Adds the routes, in order, while nobody reads.
-fn add_routes() {
+fn add_routes(count: u32) {
     let asker = Asker::open();
     let mut requests = Requests::default();
-    for number in 0..ROUTES {
+    for number in 0..count {
         requests.route(RTM_NEWROUTE, CREATE | EXCL, &route(number));
         if number % 100 == 99 {
             asker.send(&mut requests);
@@ -51,7 +53,7 @@ fn overrun(receive_buffer_bytes: usize) -> (Mirror, usize) {
     let mut mirror = Mirror::open(builder);
     mirror.becomes_true();
     mirror.events.clear();
-    add_routes();
+    add_routes(ROUTES);
     mirror.becomes_true();
     let first = told(&mirror.events, Cause::Notification);
     let rest = told(&mirror.events, Cause::Dump);
@@ -72,7 +74,7 @@ fn used_up_buffers_lose_nothing_and_cause_nothing() {
         mirror.becomes_true();
         let dumps = mirror.watcher.counters().dumps;
         mirror.events.clear();
-        add_routes();
+        add_routes(ROUTES);
         mirror.becomes_true();
         assert_eq!(told(&mirror.events, Cause::Notification), Vec::from_iter(0..ROUTES));
         assert_eq!(mirror.fold.resyncs, 0);
@@ -105,5 +107,40 @@ fn an_overrun_with_more_queued_than_there_are_buffers() {
         assert!(ring.overruns > 0, "{ring:?}");
         // Else the socket, without privilege, held less than the buffers.
         assert!(before > 512 || common::is_nested(), "{ring:?}");
+    });
+}
+
+/// Of so many routes the dump takes several turns.
+const MANY_ROUTES: u32 = 16_000;
+/// The kernel's default, which holds 256 notifications of routes.
+const DEFAULT_BYTES: usize = 212_992;
+/// Changes come by the reader's own clock: one for so many messages that it has read. A dump read
+/// at a stretch is worth 660 of them, a turn with four parts of it fewer than a hundred.
+const READ_PER_CHANGE: u64 = 24;
+
+/// Such a reader keeps up with the changes easily, and is not to be overrun because a long dump
+/// keeps it from reading them.
+#[test]
+fn a_long_dump_does_not_end_in_an_overrun() {
+    in_namespace("a_long_dump_does_not_end_in_an_overrun", || {
+        add_routes(MANY_ROUTES);
+        let builder = Watcher::builder().receive_buffer_bytes(DEFAULT_BYTES);
+        let mut watcher = builder.open().expect("a ring");
+        let asker = Asker::open();
+        let (mut requests, mut batch) = (Requests::default(), Batch::default());
+        let mut changes = 0;
+        while !watcher.is_synced() {
+            watcher.next_before(&mut batch, Some(Instant::now())).expect("it goes on");
+            let counters = watcher.counters();
+            assert_eq!(counters.overruns, 0, "{counters:?}");
+            while changes < counters.messages / READ_PER_CHANGE {
+                let turns = [(RTM_NEWROUTE, CREATE | EXCL), (RTM_DELROUTE, 0)];
+                let (message_type, flags) = turns[usize::from(changes % 2 == 1)];
+                requests.route(message_type, flags, &route(MANY_ROUTES));
+                changes += 1;
+            }
+            asker.send(&mut requests);
+        }
+        assert!(changes > 660, "only {changes} changes");
     });
 }

@@ -257,9 +257,11 @@ impl Engine {
     }
 
     #[cfg(feature = "aio")]
-    /// Whether a drain goes on; the next turn does not wait then, and no readiness tells.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.members.iter().any(|member| member.host.is_draining())
+    /// Whether the next turn is due at once, and no readiness tells: a drain goes on, a dump waits
+    /// for its end, or a receive that has ended goes out again with it.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        let is_unfinished = |member: &Member| member.host.is_draining() || member.turns_behind > 0;
+        self.ring.is_rearming() || self.members.iter().any(is_unfinished)
     }
 
     /// When the next turn is due if nothing comes before.
@@ -363,14 +365,22 @@ impl Engine {
         } else {
             self.spare.push(buffer);
         }
-        self.ring.arm(member.requests);
+        // A long dump would be read until the socket of events overflows, and be in vain. It waits
+        // in the kernel, which makes its parts as they are fetched.
+        let is_behind = member.may_be_behind()
+            && self.ring.is_half_full(member.events)
+            && self.ring.put_off(member.requests);
+        member.turns_behind = if is_behind { member.turns_behind + 1 } else { 0 };
+        if !is_behind {
+            self.ring.arm(member.requests);
+        }
         if slot != HOME {
             self.ring.arm(member.events);
         }
         member.brought = 0;
         member.was_draining = member.host.is_draining();
         // What was decided just now is told before the next wait.
-        let has_more = member.was_draining || member.host.has_reports();
+        let has_more = is_behind || member.was_draining || member.host.has_reports();
         self.members.refresh(slot);
         has_more
     }
@@ -425,7 +435,7 @@ impl Engine {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
-        let brought = std::mem::take(&mut member.brought);
+        let brought = member.brought;
         if !member.was_draining {
             member.drain_turns = 0;
             return;

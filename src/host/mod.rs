@@ -294,6 +294,11 @@ impl Host {
         self.dumps.is_draining()
     }
 
+    /// Whether a dump is on its way that has not been in vain so far.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.dumps.is_reading()
+    }
+
     /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
         if self.request_dump(now, buffer) || (self.can_send() && self.fill_batch(now, buffer)) {

@@ -179,13 +179,16 @@ impl Ring {
     }
 
     /// Queues the cancel of the receive. True when a `Cancelled` will come for it; false when
-    /// nothing was armed.
+    /// none was in flight; none will be then.
     pub(crate) fn disarm(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.socket_mut(id) else {
             return false;
         };
         match socket.receive {
-            Receive::Idle => false,
+            Receive::Idle => {
+                self.state.rearm.retain(|index| *index != id.0);
+                false
+            }
             Receive::Disarming { .. } => {
                 socket.receive = Receive::Disarming { again: false };
                 true
@@ -198,10 +201,25 @@ impl Ring {
         }
     }
 
+    /// Leaves a receive that ended by itself, as when its buffers were used up, until it is armed
+    /// again; what comes waits in the socket. False where it goes on: what is in flight is never
+    /// cut short by this.
+    pub(crate) fn put_off(&mut self, id: SocketId) -> bool {
+        self.state.rearm.retain(|index| *index != id.0);
+        self.socket(id).is_some_and(|socket| socket.receive == Receive::Idle)
+    }
+
+    #[cfg(feature = "aio")]
+    /// Is there a receive that ended by itself, to be armed again with the next enter?
+    pub(crate) fn is_rearming(&self) -> bool {
+        !self.state.rearm.is_empty()
+    }
+
     #[cfg(test)]
-    /// Is a receive in flight, or queued, and not being disarmed?
+    /// Is a receive in flight, or about to be, and not being disarmed?
     pub(crate) fn is_armed(&self, id: SocketId) -> bool {
-        self.socket(id).is_some_and(|socket| socket.receive == Receive::Armed)
+        let is_armed = |socket: &Socket| socket.receive == Receive::Armed;
+        self.state.rearm.contains(&id.0) || self.socket(id).is_some_and(is_armed)
     }
 
     /// Queues a datagram to the kernel. The ring owns the buffer until the `Sent` with this token
@@ -240,6 +258,9 @@ impl Ring {
     /// Returns early, with success, for a signal, and when the kernel is short of memory for the
     /// moment.
     pub(crate) fn enter(&mut self, wait: Wait) -> Result<(), RingError> {
+        while let Some(index) = self.state.rearm.pop() {
+            self.start_receive(index);
+        }
         self.queue.enter(&wait, self.collect_count)?;
         if !self.state.doorbells.is_empty() && self.queue.is_flushed() {
             for known in &mut self.state.doorbells {
@@ -250,8 +271,8 @@ impl Ring {
     }
 
     /// Hands out what the kernel has done, in its order, without a system call (but for rare
-    /// recoveries). Buffers go back to the kernel, and receives that ended without a reason to
-    /// stop are armed again.
+    /// recoveries). Buffers go back to the kernel. A receive that ended without a reason to stop
+    /// is armed again with the next enter.
     pub(crate) fn reap(&mut self, mut handle: impl FnMut(Completion<'_>)) {
         for _ in 0..=OVERFLOW_FETCHES_PER_REAP_MAX {
             for completion in self.queue.uring.completion() {
@@ -270,9 +291,6 @@ impl Ring {
             if let Some(Some(Socket { receive: Receive::Disarming { .. }, .. })) = socket {
                 self.cancel_receive(index);
             }
-        }
-        while let Some(index) = self.state.rearm.pop() {
-            self.start_receive(index);
         }
         if let Some(names) = self.state.names.as_mut().filter(|_| self.state.names_changed) {
             names.answer();
@@ -293,6 +311,14 @@ impl Ring {
         // The queue is looked at again last: a datagram leaves the socket before its completion
         // shows.
         empty && reaped && self.queue.uring.completion().is_empty()
+    }
+
+    /// Is half of what may wait in this socket in use, as the kernel accounts? One getsockopt.
+    pub(crate) fn is_half_full(&self, id: SocketId) -> bool {
+        self.socket(id).is_some_and(|socket| {
+            let half = socket.receive_buffer_bytes / 2;
+            socket.memory().is_ok_and(|memory| memory.queued_bytes as usize >= half)
+        })
     }
 
     /// A handle with which any thread ends this ring's current or next wait.
@@ -332,6 +358,9 @@ impl Ring {
         let Some(Some(socket)) = self.state.sockets.get_mut(usize::from(index)) else {
             return;
         };
+        if socket.closing || socket.receive != Receive::Idle {
+            return;
+        }
         socket.generation = socket.generation.wrapping_add(1);
         socket.receive = Receive::Armed;
         let token = Token::Receive { socket: index, generation: socket.generation };

@@ -169,7 +169,8 @@ pub struct Counters {
     pub reads_cancelled: u64,
     /// Overruns reported.
     pub overruns: u64,
-    /// Receives that ended because their buffers were used up; costs a re-arm and no event.
+    /// Receives of events that ended because their buffers were used up; costs a re-arm and no
+    /// event. Those of replies end so in every long dump, and are not counted.
     pub buffers_exhausted: u64,
     /// Datagrams longer than their buffer.
     pub truncated: u64,

@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) names: Option<NameWatch>,
     /// Whether the watch of names has told something in this reap, and waits no more.
     pub(super) names_changed: bool,
-    /// Sockets whose receive ended benignly in this reap.
+    /// Sockets whose receive ended benignly, to be armed again with the next enter.
     pub(super) rearm: Vec<u16>,
     /// Sockets whose cancel missed the receive, which still goes on.
     pub(super) cancel_again: Vec<u16>,
@@ -158,7 +158,8 @@ impl State {
             }
             _ if result == -libc::ENOBUFS => {
                 let (exhausted, dropped) = why_no_buffers(buffers, socket, self.deferred);
-                self.counters.buffers_exhausted += u64::from(exhausted);
+                let is_of_events = socket.buffers == BufferGroup::Events;
+                self.counters.buffers_exhausted += u64::from(exhausted && is_of_events);
                 lost = dropped;
             }
             _ if result == -libc::EINTR || result == -libc::EAGAIN => {}

@@ -134,6 +134,11 @@ impl Dumps {
         self.state == State::Draining
     }
 
+    /// Whether a dump is in flight, and nothing was lost meanwhile that makes it worthless.
+    pub(crate) fn is_reading(&self) -> bool {
+        matches!(self.state, State::InFlight { .. }) && !self.lost_meanwhile
+    }
+
     /// Whether nothing is being read and nothing is to be.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == State::Idle
