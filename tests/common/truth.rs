@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use ringlink::model::object::Event;
 use ringlink::{Batch, Wake, Watcher, WatcherBuilder};
 
+use super::slowness;
 use super::state::{EventFold, at_rest, from_ip, from_network};
 
-/// How long the mirror may take to become true once the namespace is at rest.
+/// How long the mirror may take to become true once the namespace is at rest,
+/// and longer on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many events are kept for the test to look at.
 const EVENTS_MAX: usize = 10_000;
@@ -68,9 +70,10 @@ impl Mirror {
 
     /// Waits until the mirror and its events agree with `ip`, which must be soon after the rest.
     pub(crate) fn becomes_true(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = PATIENCE * slowness();
+        let deadline = Instant::now() + patience;
         loop {
-            let before = at_rest(PATIENCE);
+            let before = at_rest(patience);
             self.settle();
             let told = from_network(self.watcher.observed());
             let is_sum = &self.fold.network == self.watcher.observed();

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::slowness;
 use super::state::{LineFold, State, at_rest, from_ip};
 
-/// How long a fold may take to become true once the namespace is at rest.
+/// How long a fold may take to become true once the namespace is at rest,
+/// and longer on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program, and the thread that reads it.
@@ -69,9 +71,10 @@ impl Watched {
 
     /// Waits until the lines add up to what `ip` tells, which must be soon after the rest.
     pub(crate) fn becomes_true(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = PATIENCE * slowness();
+        let deadline = Instant::now() + patience;
         loop {
-            let before = at_rest(PATIENCE);
+            let before = at_rest(patience);
             let told = self.state();
             if from_ip() == before {
                 if told == before {
