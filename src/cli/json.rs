@@ -93,6 +93,11 @@ pub(super) fn link(names: &dyn Names, link: &Link) -> Value {
             settings.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
         put(settings.kind.name, Value::Object(values.collect()));
     }
+    if let Some(port) = &link.port {
+        let values =
+            port.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
+        put("port", Value::Object(values.collect()));
+    }
     let mut named = Map::new();
     named.insert("index".to_owned(), link.index.into());
     put_name(&mut named, link.name);

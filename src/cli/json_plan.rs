@@ -30,13 +30,17 @@ fn step(step: &Step) -> Value {
         let values = json!({ "from": shown(difference.from), "to": shown(difference.to) });
         (difference.key.to_owned(), values)
     });
-    json!({
+    let mut value = json!({
         "op": step.change.op().name(),
         "object": object.type_name(),
         "name": name_of(&object),
         "set": set.collect::<Map<_, _>>(),
         "also_removes": step.also_removes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    });
+    if step.is_recreation() {
+        value["recreate"] = true.into();
+    }
+    value
 }
 
 fn blocked(blocked: &Blocked) -> Value {

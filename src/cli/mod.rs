@@ -31,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::exit::{Exit, Failure};
 use self::out::Out;
+use crate::desired::Desired;
 use crate::model::network::{Table, Tables};
 use crate::ring::signals::Signals;
 
@@ -88,12 +89,29 @@ struct Files {
     files: Vec<PathBuf>,
 }
 
+/// How far a plan may go.
+#[derive(Debug, Clone, Copy, Args)]
+struct Allowed {
+    /// Deletes a link and makes it anew where it is of another kind, or differs in what only its
+    /// creation sets; what else stands on it goes along, as plan tells
+    #[arg(long)]
+    recreate: bool,
+}
+
+impl Allowed {
+    fn apply_to(self, desired: Desired) -> Desired {
+        if self.recreate { desired.with_recreation() } else { desired }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Makes the network as declared, and keeps it so until Ctrl-C
     Run {
         #[command(flatten)]
         files: Files,
+        #[command(flatten)]
+        allowed: Allowed,
         /// Breaks the network in five ways, shows each mended, and ends
         #[arg(long, requires = "sandbox")]
         demo: bool,
@@ -105,6 +123,8 @@ enum Verb {
         /// Does not ask before deletions and takeovers
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Shows what apply would change; changes nothing and needs no privilege
     Plan {
@@ -113,6 +133,8 @@ enum Verb {
         /// Shows what `destroy` would remove instead
         #[arg(long)]
         destroy: bool,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Tells whether the network is as declared
     Check(Files),
@@ -236,15 +258,15 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
     let common = &arguments.common;
     let verbose = common.verbose;
     match &arguments.verb {
-        Verb::Run { files, demo } => {
-            let desired = start::load(files)?;
+        Verb::Run { files, allowed, demo } => {
+            let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("run")?;
             let _lock = start::lock(&desired)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
-        Verb::Apply { files, yes } => {
-            let desired = start::load(files)?;
+        Verb::Apply { files, yes, allowed } => {
+            let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("apply")?;
             let _lock = start::lock(&desired)?;
@@ -257,8 +279,8 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             let _lock = start::lock(&desired)?;
             destroy::destroy(&desired, Signals::block(), *yes, verbose, out)
         }
-        Verb::Plan { files, destroy } => {
-            let mut desired = start::load(files)?;
+        Verb::Plan { files, allowed, destroy } => {
+            let mut desired = allowed.apply_to(start::load(files)?);
             if *destroy {
                 desired = destroy::destroyed(&desired)?;
             }

@@ -49,6 +49,7 @@ pub struct LinkDeclaration {
     pub(super) mtu: Option<u32>,
     pub(super) mac: Option<Mac>,
     pub(super) master: Option<LinkName>,
+    pub(super) port: Option<Settings>,
     pub(super) addresses: Option<Vec<Prefix>>,
     pub(super) extra_addresses: Option<ExtraAddresses>,
 }
@@ -63,6 +64,7 @@ impl LinkDeclaration {
             mtu: None,
             mac: None,
             master: None,
+            port: None,
             addresses: None,
             extra_addresses: None,
         }
@@ -97,6 +99,13 @@ impl LinkDeclaration {
     /// The link that it is a port of.
     pub fn master(mut self, master: LinkName) -> Self {
         self.master = Some(master);
+        self
+    }
+
+    /// What it is as a port of its master, by [`Kind::port`](crate::model::kind::Kind::port) of the
+    /// master's kind, which must be declared.
+    pub fn port(mut self, port: Settings) -> Self {
+        self.port = Some(port);
         self
     }
 
@@ -364,8 +373,9 @@ mod tests {
         let kind = Kind::ALL.iter().find(|kind| kind.has_peer()).unwrap();
         let missing = LinkDeclaration::new(name("v0")).settings(Settings::new(kind));
         assert!(Desired::builder().link(missing).build().is_err());
-        let wrong = Settings::new(kind).with("peer", Value::Bool(true)).unwrap();
-        let wrong = LinkDeclaration::new(name("v0")).settings(wrong);
+        assert_eq!(Settings::new(kind).with("peer", Value::Bool(true)), None);
+        let wrong = Settings::new(kind).with("peer", Value::Link(LinkName::truncated(b"a b")));
+        let wrong = LinkDeclaration::new(name("v0")).settings(wrong.unwrap());
         assert!(Desired::builder().link(wrong).build().is_err());
     }
 

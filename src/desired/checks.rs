@@ -73,7 +73,7 @@ pub(super) fn check_each(
                 push(About::link(index, key), fault);
             }
         }
-        let settings = link.settings.iter();
+        let settings = link.settings.iter().chain(&link.port);
         for (key, fault) in settings.flat_map(values::check_settings) {
             push(About::link(index, key), fault);
         }
@@ -119,6 +119,7 @@ pub(super) fn complete(
         links: complete_links(links, &peer_of),
         routes: routes.into_iter().map(complete_route).collect(),
         gone: Gone::default(),
+        recreates: false,
     };
     (desired, problems)
 }
@@ -152,6 +153,7 @@ fn complete_links(
             mtu: link.mtu,
             mac: link.mac,
             master: link.master,
+            port: link.port,
             addresses: link.addresses,
             remove_extra_addresses: extra == ExtraAddresses::Remove,
         }
@@ -164,6 +166,7 @@ fn complete_links(
         mtu: None,
         mac: None,
         master: None,
+        port: None,
         addresses: None,
         remove_extra_addresses: false,
     });

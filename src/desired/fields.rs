@@ -12,7 +12,6 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Top, "rule"),
     (Table::Top, "neighbor"),
     (Table::Link, "match"),
-    (Table::Link, "port"),
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
     (Table::Link, "txqueuelen"),
@@ -30,6 +29,7 @@ pub(super) enum Table {
     Owner,
     Link,
     Kind,
+    Port,
     Route,
 }
 
@@ -40,6 +40,7 @@ impl Table {
             Self::Owner => "of `[owner]`",
             Self::Link => "of a link",
             Self::Kind => "of this kind",
+            Self::Port => "of a port of that master",
             Self::Route => "of a route",
         }
     }

@@ -42,6 +42,7 @@ impl<'d> Joint<'d> {
         for index in 0..self.links.len() {
             self.check_absent(index);
             self.check_references(index);
+            self.check_port(index);
             self.check_mtu(index);
         }
         self.check_addresses();
@@ -145,6 +146,7 @@ impl<'d> Joint<'d> {
             ("mtu", link.mtu.is_some()),
             ("mac", link.mac.is_some()),
             ("master", link.master.is_some()),
+            ("port", link.port.is_some()),
             ("addresses", link.addresses.is_some()),
             ("extra_addresses", link.extra_addresses.is_some()),
         ];
@@ -213,6 +215,25 @@ impl<'d> Joint<'d> {
                     &format!("name a link that can, of kind {}", port_holders.join(" or ")),
                 );
             }
+        }
+    }
+
+    /// Which settings a port has depends on the kind of its master.
+    fn check_port(&mut self, index: usize) {
+        let link = &self.links[index];
+        let Some(port) = link.port.filter(|_| link.state != Some(State::Absent)) else {
+            return;
+        };
+        let about = About::link(index, "port");
+        let Some(master) = link.master else {
+            let message = format!("`{}` has `port`, but no `master` to be a port of", link.name);
+            return self.push(about, message, "name the master, or take `port` out");
+        };
+        let declared = self.by_name.get(&master).and_then(|&at| self.links[at].settings);
+        if declared.and_then(|settings| settings.kind.port) != Some(port.kind) {
+            let message =
+                format!("`{master}` is not declared as a master of {} ports", port.kind.name);
+            self.push(about, message, "declare the master with its kind, and `port` to match");
         }
     }
 

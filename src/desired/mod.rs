@@ -58,6 +58,8 @@ pub struct Desired {
     pub(crate) owner: Option<Owner>,
     pub(crate) links: Vec<DesiredLink>,
     pub(crate) routes: Vec<DesiredRoute>,
+    /// Whether links may be deleted and made anew.
+    pub(crate) recreates: bool,
     /// What shall not be there any more, as far as it is ours.
     pub(crate) gone: Gone,
 }
@@ -103,6 +105,8 @@ pub struct DesiredLink {
     pub mac: Option<Mac>,
     /// The link that it is a port of.
     pub master: Option<LinkName>,
+    /// What it is as a port of its master.
+    pub port: Option<Settings>,
     /// Its addresses, in their order; `None` leaves them alone.
     pub addresses: Option<Vec<Prefix>>,
     /// Whether permanent addresses that are not declared are taken away.
@@ -165,6 +169,14 @@ impl Desired {
         });
         let gone = Gone { addresses: addresses.collect(), routes: self.routes.clone() };
         Some(Self { owner: Some(owner), gone, ..Self::default() })
+    }
+
+    /// The same, and links that cannot be made as declared in place may be deleted and made anew:
+    /// those that differ in what only creation sets, or are of another kind. Without this they
+    /// are blocked. A device that no rtnl kind made is never deleted.
+    pub fn with_recreation(mut self) -> Self {
+        self.recreates = true;
+        self
     }
 
     /// What must be heard of to keep it: all links and addresses, our own routes, and whatever

@@ -15,6 +15,7 @@ use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
 use crate::model::address::Prefix;
+use crate::model::kind::Kind;
 use crate::model::route::{TABLE_MAIN, table_name};
 use crate::model::text::LinkName;
 
@@ -60,6 +61,7 @@ pub(super) fn read(trees: &[Node], reports: &mut Reports) -> Option<Desired> {
         names: HashMap::new(),
         routes: Vec::new(),
         route_places: Vec::new(),
+        kinds: read_link::probable_kinds(trees),
     };
     for tree in trees {
         reader.read_tree(tree);
@@ -82,6 +84,8 @@ struct Reader<'r> {
     names: HashMap<LinkName, usize>,
     routes: Vec<RouteDeclaration>,
     route_places: Vec<Place>,
+    /// The kinds of the declared links, which decide what their ports' blocks may say.
+    kinds: HashMap<String, &'static Kind>,
 }
 
 impl Reader<'_> {
@@ -213,7 +217,7 @@ impl Reader<'_> {
         };
         for entry in entries {
             let name = fields::valid_name(self.reports, &entry.key_at, &entry.key);
-            let read = read_link::read(self.reports, entry, name.unwrap_or_default());
+            let read = read_link::read(self.reports, entry, name.unwrap_or_default(), &self.kinds);
             let (Some(name), Some((link, place))) = (name, read) else {
                 continue;
             };

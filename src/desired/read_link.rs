@@ -1,5 +1,7 @@
 //! Reads one link's block: the keys of every link, and those of its kind from its key table.
 
+use std::collections::HashMap;
+
 use super::State;
 use super::builder::{ExtraAddresses, LinkDeclaration};
 use super::diagnostic::Reports;
@@ -8,13 +10,14 @@ use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::suggest;
 use super::text::{parse_address, parse_mac, parse_prefix};
-use super::tree::{Entry, Value};
+use super::tree::{Entry, Node, Value};
 use super::values::{self, quoted};
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 
 /// The keys of every link; the name of each kind is one too.
-const KEYS: &[&str] = &["kind", "state", "mtu", "mac", "master", "addresses", "extra_addresses"];
+const KEYS: &[&str] =
+    &["kind", "state", "mtu", "mac", "master", "port", "addresses", "extra_addresses"];
 
 const STATES: &[(&str, State)] =
     &[("up", State::Up), ("down", State::Down), ("absent", State::Absent)];
@@ -27,6 +30,7 @@ pub(super) fn read(
     reports: &mut Reports,
     entry: &Entry,
     name: LinkName,
+    kinds: &HashMap<String, &'static Kind>,
 ) -> Option<(LinkDeclaration, Place)> {
     let example = format!("`[link.{}]`, with the link's keys below it", quoted_bare(entry));
     let entries = fields::table(reports, entry, &example)?;
@@ -46,6 +50,7 @@ pub(super) fn read(
     }
     let is_absent = link.state == Some(State::Absent);
     link.settings = read_kind(reports, entries, &mut place, is_absent);
+    link.port = read_port(reports, entries, kinds);
     Some((link, place))
 }
 
@@ -53,7 +58,65 @@ fn quoted_bare(entry: &Entry) -> String {
     quoted(&entry.key).trim_matches('`').to_owned()
 }
 
-/// One of [`KEYS`], save `kind`.
+/// The kinds of all links, as far as one can tell before anything is checked.
+pub(super) fn probable_kinds(trees: &[Node]) -> HashMap<String, &'static Kind> {
+    fn table(node: &Value) -> &[Entry] {
+        match node {
+            Value::Table(entries) => entries,
+            _ => &[],
+        }
+    }
+    let tops = trees.iter().flat_map(|tree| table(&tree.value));
+    let links = tops.filter(|top| top.key == "link").flat_map(|top| table(&top.node.value));
+    links
+        .filter_map(|link| Some((link.key.clone(), probable_kind(table(&link.node.value))?)))
+        .collect()
+}
+
+/// What the link is as a port, by the key table of its master's kind.
+fn read_port(
+    reports: &mut Reports,
+    entries: &[Entry],
+    kinds: &HashMap<String, &'static Kind>,
+) -> Option<Settings> {
+    let entry = entries.iter().find(|entry| entry.key == "port")?;
+    let table = fields::table(reports, entry, "`port = { ... }`")?;
+    let master = entries.iter().find(|entry| entry.key == "master");
+    let Some(master) = master else {
+        let message = "`port` says what the link is to its master, and there is none".to_owned();
+        let help = "add `master = \"br0\"`, or take `port` out".to_owned();
+        reports.push_missing(&entry.key_at, message, help);
+        return None;
+    };
+    // What else a name can be is reported where it is read.
+    let Value::Text(name) = &master.node.value else { return None };
+    let Some(kind) = kinds.get(name) else {
+        let message = format!("what `port` takes depends on the kind of {}", quoted(name));
+        let help = "declare that link with its kind: `kind = \"bridge\"`".to_owned();
+        reports.push_missing(&entry.key_at, message, help);
+        return None;
+    };
+    let Some(port) = kind.port else {
+        // That it cannot have ports at all is said of `master`.
+        if kind.can_have_ports {
+            let message = format!("a port of a {} has no settings", kind.name);
+            reports.push(&entry.key_at, message, "take `port` out");
+        }
+        return None;
+    };
+    let mut settings = Settings::new(port);
+    for entry in table {
+        let Some(position) = port.position(&entry.key) else {
+            let known: Vec<_> = port.keys.iter().map(|key| key.name).collect();
+            fields::unknown_key(reports, entry, Table::Port, &known, None);
+            continue;
+        };
+        settings.set(position, read_setting(reports, &port.keys[position], entry));
+    }
+    Some(settings)
+}
+
+/// One of [`KEYS`], save `kind` and `port`.
 fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, place: &mut Place) {
     match entry.key.as_str() {
         "state" => link.state = fields::word(reports, entry, STATES),
@@ -206,6 +269,10 @@ fn read_setting(reports: &mut Reports, key: &Key, entry: &Entry) -> Option<kind:
         ValueType::Address => {
             let example = "192.0.2.1";
             kind::Value::Address(fields::parsed(reports, entry, example, parse_address)?)
+        }
+        ValueType::Ipv4Address => {
+            let parse = |text: &str| parse_address(text).and_then(values::check_ipv4);
+            kind::Value::Address(fields::parsed(reports, entry, "192.0.2.1", parse)?)
         }
         ValueType::Lower | ValueType::Peer => kind::Value::Link(fields::link_name(reports, entry)?),
     })

@@ -219,7 +219,7 @@ pub(super) fn check_settings(settings: &Settings) -> Vec<(&'static str, Fault)> 
         let fits = match (settings.get(position), key.value) {
             (None, _) => !key.required,
             (Some(Value::Bool(_)), ValueType::Bool)
-            | (Some(Value::Address(_)), ValueType::Address) => true,
+            | (Some(Value::Address(_)), ValueType::Address | ValueType::Ipv4Address) => true,
             (Some(Value::Number(number)), ValueType::Number { min, max }) => {
                 (min..=max).contains(&number)
             }
@@ -239,6 +239,16 @@ pub(super) fn check_settings(settings: &Settings) -> Vec<(&'static str, Fault)> 
     }
     faults.extend(check_families(settings));
     faults
+}
+
+/// Of a tunnel over IPv4.
+#[cfg(feature = "document")]
+pub(super) fn check_ipv4(address: IpAddr) -> Result<IpAddr, Fault> {
+    if address.is_ipv4() {
+        return Ok(address);
+    }
+    let message = format!("{address} is of IPv6, and this kind of tunnel goes over IPv4");
+    Err(Fault::new(message, "give an IPv4 address, or choose another kind of tunnel"))
 }
 
 /// The addresses of one tunnel are of one family: the kernel refuses a mixture.

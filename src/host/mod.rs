@@ -482,6 +482,9 @@ impl Host {
                 Decoded::Object { object, deleted } => {
                     mirror.object(object, deleted, sender, &mut tell);
                 }
+                Decoded::BridgePort { index, port: Some(port), deleted: false } => {
+                    mirror.bridge_port(index, port, sender, &mut tell);
+                }
                 Decoded::Overrun => lost = true,
                 Decoded::Unknown if keeps_raw => mirror.raw(raw(message), sender, &mut tell),
                 _ => {}

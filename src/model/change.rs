@@ -101,6 +101,8 @@ pub struct LinkUpdate {
     pub master: Option<LinkName>,
     /// The settings of its kind that differ.
     pub settings: Option<Settings>,
+    /// What differs of what it is as a port. It must be one already.
+    pub port: Option<Settings>,
 }
 
 impl LinkUpdate {
@@ -115,6 +117,7 @@ impl LinkUpdate {
             up: None,
             master: None,
             settings: None,
+            port: None,
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Link {
     pub group: u32,
     /// The settings of a kind that we know.
     pub settings: Option<Settings>,
+    /// What it is as a port of its master, where that is of a kind that we know.
+    pub port: Option<Settings>,
 }
 
 impl Link {
@@ -83,6 +85,7 @@ impl Link {
             lower_netns: None,
             group: 0,
             settings: None,
+            port: None,
         }
     }
 
@@ -125,6 +128,7 @@ impl Link {
             (self.flags != before.flags, "flags"),
             (self.group != before.group, "group"),
             (self.settings != before.settings, "settings"),
+            (self.port != before.port, "port"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }

@@ -20,6 +20,7 @@ impl Diff<'_> {
             return;
         }
         let found = self.find(wanted, bound);
+        let found = found.filter(|found| !self.is_recreated(wanted, found));
         if found.is_none() && !self.is_ours_to_make(wanted.name) {
             return; // The link itself is blocked, and says so.
         }

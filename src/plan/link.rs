@@ -58,10 +58,18 @@ impl Diff<'_> {
         if let Some(lower) = missing {
             return self.block(subject, object, Reason::NoSuchLink(lower));
         }
-        let peer_name = settings.peer();
-        if let Some(taken) = peer_name.filter(|&peer| self.observed.link_named(peer).is_some()) {
-            return self.block(subject, object, Reason::PeerNameTaken(taken));
+        let taken = settings.peer().and_then(|peer| self.observed.link_named(peer)).copied();
+        if let Some(taken) = taken {
+            if !self.makes_room(position, &taken) {
+                return self.block(subject, object, Reason::PeerNameTaken(taken.name));
+            }
         }
+        self.create(position, wanted, settings);
+    }
+
+    /// The step that makes a link, and those that follow on it.
+    pub(super) fn create(&mut self, position: u32, wanted: &DesiredLink, settings: Settings) {
+        let subject = Subject::Link(position);
         let new = self.new_link(wanted, settings);
         let mut differences = vec![Difference::made("kind", settings.kind.name)];
         differences.extend(
@@ -90,6 +98,9 @@ impl Diff<'_> {
             if is_here && self.observed.link(other_end.lower).is_none() {
                 return; // The pair is being deleted: the news of the other end is on its way.
             }
+            if self.declared(owner).is_some_and(|link| self.is_recreated(link, other_end)) {
+                return; // It comes with the pair.
+            }
             return self.block(subject, object, Reason::NotThePeerOf(owner));
         }
         if !self.will_exist(owner) {
@@ -103,7 +114,9 @@ impl Diff<'_> {
             differences.push(Difference::new("admin", "down", "up"));
         }
         self.master(subject, wanted, 0, &mut update, &mut differences);
+        self.join_first(position, wanted, &mut update, &mut differences);
         self.set_link(position, update, differences, Vec::new());
+        self.port_after_joining(position, wanted);
     }
 
     fn new_link(&self, wanted: &DesiredLink, settings: Settings) -> NewLink {
@@ -124,7 +137,7 @@ impl Diff<'_> {
             mtu: wanted.mtu,
             mac: wanted.mac,
             group,
-            up: wanted.state == Some(State::Up) && lower_is_up,
+            up: wanted.state == Some(State::Up) && lower_is_up && !self.joins_down(wanted),
             master: wanted.master.filter(|&master| self.will_exist(master)),
             peer,
         }
@@ -141,14 +154,24 @@ impl Diff<'_> {
             let differences = vec![Difference::new("admin", "down", "up")];
             self.set_link(position, update, differences, Vec::new());
         }
+        if new.master.is_some() {
+            self.port_after_joining(position, wanted);
+        }
     }
 
     fn existing_link(&mut self, position: u32, wanted: &DesiredLink, found: Link) {
         let subject = Subject::Link(position);
-        if let Some(reason) = self.other_kind(wanted, &found) {
-            return self.block(subject, ObjectId::Link(wanted.name), reason);
+        if self.is_recreated(wanted, &found) {
+            return self.recreate(position, wanted, &found);
         }
-        self.settings(position, wanted, &found);
+        let is_other = self.other_kind(wanted, &found).is_some();
+        for reason in self.not_in_place(wanted, &found) {
+            self.block(subject, ObjectId::Link(wanted.name), reason);
+        }
+        if is_other {
+            return;
+        }
+        let is_taken_down = self.settings(position, wanted, &found);
         let mut update = LinkUpdate::new(found.name);
         let mut differences = Vec::new();
         if let Some(owner) = self.desired.owner.as_ref().filter(|it| it.doomed() == found.group) {
@@ -164,10 +187,17 @@ impl Diff<'_> {
             update.mtu = Some(mtu);
             differences.push(Difference::new("mtu", found.mtu, mtu));
         }
-        self.mac(subject, wanted, &found, &mut update, &mut differences);
+        if let Some(mac) = wanted.mac.filter(|_| self.differs_in_place("mac", wanted, &found)) {
+            update.mac = Some(mac);
+            differences.push(Difference::new("mac", found.mac, mac));
+        }
         self.master(subject, wanted, found.master, &mut update, &mut differences);
         let mut also_removes = Vec::new();
         match wanted.state {
+            state if is_taken_down && state != Some(State::Down) => {
+                update.up = Some(true);
+                differences.push(Difference::new("admin", "down", "up"));
+            }
             Some(State::Up) if !found.is_up() => {
                 update.up = Some(true);
                 differences.push(Difference::new("admin", "down", "up"));
@@ -180,18 +210,29 @@ impl Diff<'_> {
             _ => {}
         }
         if update.rename.is_some() && found.is_up() && !self.renames_live {
-            self.down_first(position, &found, &mut update);
+            self.down_first(position, &found);
+            update.up = Some(update.up.unwrap_or(true));
         }
+        let joins = update.master.is_some();
+        if joins && self.joins_down(wanted) && found.is_up() && !is_taken_down {
+            self.down_first(position, &found);
+            update.up = Some(update.up.unwrap_or(true));
+        }
+        self.join_first(position, wanted, &mut update, &mut differences);
         self.set_link(position, update, differences, also_removes);
+        if joins {
+            self.port_after_joining(position, wanted);
+        } else {
+            self.port(position, wanted, &found);
+        }
     }
 
-    /// A link that has to be down to be renamed is down for that moment.
-    fn down_first(&mut self, position: u32, found: &Link, update: &mut LinkUpdate) {
+    /// A link that has to be down for a change is down for that moment.
+    pub(super) fn down_first(&mut self, position: u32, found: &Link) {
         let down = LinkUpdate { up: Some(false), ..LinkUpdate::new(found.name) };
         let differences = vec![Difference::new("admin", "up", "down")];
         let also_removes = self.taken(Trigger::LinkDown(found.index));
         self.set_link(position, down, differences, also_removes);
-        update.up = Some(update.up.unwrap_or(true));
     }
 
     /// Why a link that was found cannot be the declared one.
@@ -211,33 +252,53 @@ impl Diff<'_> {
 
     /// The settings of the kind go in a message of their own: some drivers refuse the mtu in
     /// the same one (vxlan_changelink, "Cannot change mtu").
-    fn settings(&mut self, position: u32, wanted: &DesiredLink, found: &Link) {
+    ///
+    /// Says whether the link is taken down for it.
+    fn settings(&mut self, position: u32, wanted: &DesiredLink, found: &Link) -> bool {
         let Some(settings) = wanted.settings else {
-            return;
+            return false;
         };
-        let mut update = LinkUpdate::new(found.name);
+        let differs =
+            self.differing(&settings, found.settings.as_ref(), |key| !key.only_at_creation);
+        let Some((mut changed, differences)) = differs else {
+            return false;
+        };
+        let needs_down = changed.iter().any(|(key, _)| key.only_when_down) && found.is_up();
+        if needs_down {
+            self.down_first(position, found);
+        }
+        if let Some(now) = found.settings.filter(|_| settings.kind.replaces_all) {
+            changed = now.overlaid_with(&changed);
+        }
+        let update = LinkUpdate { settings: Some(changed), ..LinkUpdate::new(found.name) };
+        self.set_link(position, update, differences, Vec::new());
+        needs_down
+    }
+
+    /// Of the keys that `concerns` names, those that differ: as wanted, and to be shown.
+    pub(super) fn differing(
+        &self,
+        wanted: &Settings,
+        now: Option<&Settings>,
+        concerns: impl Fn(&Key) -> bool,
+    ) -> Option<(Settings, Vec<Difference>)> {
+        let mut changed = Settings::new(wanted.kind);
         let mut differences = Vec::new();
-        for (key, value) in settings.iter() {
-            let now = found.settings.and_then(|now| now.by_name(key.name));
+        let name = |index| self.observed.name_of(index);
+        for (position, key) in wanted.kind.keys.iter().enumerate() {
+            let Some(value) = wanted.get(position).filter(|_| concerns(key)) else {
+                continue;
+            };
+            let now = now.filter(|now| now.kind == wanted.kind).and_then(|now| now.get(position));
             if self.is_same(key, value, now) {
                 continue;
             }
-            let name = |index| self.observed.name_of(index);
-            let to = Shown::of(key, value, name);
+            changed.set(position, Some(value));
             let from = now.map(|now| Shown::of(key, now, name));
-            if key.only_at_creation {
-                let from = from.unwrap_or(Shown::Word("none"));
-                let reason = Reason::OnlyAtCreation { key: key.name, from, to };
-                self.block(Subject::Link(position), ObjectId::Link(wanted.name), reason);
-                continue;
-            }
-            let changed = update.settings.get_or_insert(Settings::new(settings.kind));
-            if let Some(position) = settings.kind.position(key.name) {
-                changed.set(position, Some(value));
-            }
-            differences.push(Difference { key: key.name, from, to: Some(to) });
+            let to = Some(Shown::of(key, value, name));
+            differences.push(Difference { key: key.name, from, to });
         }
-        self.set_link(position, update, differences, Vec::new());
+        (!differences.is_empty()).then_some((changed, differences))
     }
 
     fn is_same(&self, key: &Key, wanted: Value, now: Option<Value>) -> bool {
@@ -261,26 +322,6 @@ impl Diff<'_> {
         }
     }
 
-    fn mac(
-        &mut self,
-        subject: Subject,
-        wanted: &DesiredLink,
-        found: &Link,
-        update: &mut LinkUpdate,
-        differences: &mut Vec<Difference>,
-    ) {
-        let Some(mac) = wanted.mac.filter(|&mac| mac != found.mac) else {
-            return;
-        };
-        if wanted.settings.is_some_and(|settings| settings.kind.mac_only_at_creation) {
-            let (from, to) = (found.mac.into(), mac.into());
-            let reason = Reason::OnlyAtCreation { key: "mac", from, to };
-            return self.block(subject, ObjectId::Link(wanted.name), reason);
-        }
-        update.mac = Some(mac);
-        differences.push(Difference::new("mac", found.mac, mac));
-    }
-
     fn master(
         &mut self,
         subject: Subject,
@@ -301,7 +342,7 @@ impl Diff<'_> {
         differences.push(Difference { key: "master", from, to: Some(master.into()) });
     }
 
-    fn set_link(
+    pub(super) fn set_link(
         &mut self,
         position: u32,
         update: LinkUpdate,

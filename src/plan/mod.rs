@@ -7,6 +7,8 @@ mod address;
 mod diff;
 mod index;
 mod link;
+mod port;
+mod recreate;
 mod route;
 mod show;
 mod strays;
@@ -54,6 +56,10 @@ pub struct Step {
 /// on them afterwards, deletions last and in the reverse order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    /// A link goes to be made anew, after what stands on it.
+    Recreate {
+        depth: std::cmp::Reverse<u16>,
+    },
     CreateLink {
         depth: u16,
     },
@@ -104,7 +110,7 @@ pub enum Reason {
     #[error("waiting for link {0}, which is down; declare `state = \"up\"` or bring it up")]
     LinkIsDown(LinkName),
     /// A link of that name exists and is of another kind.
-    #[error("a link of that name exists with kind {}, not {wanted}; rename or delete that link", kind_or_none(.found))]
+    #[error("a link of that name exists with kind {}, not {wanted}; rename that link, or let `--recreate` delete it", kind_or_none(.found))]
     OtherKind {
         /// The kind that is declared.
         wanted: &'static str,
@@ -113,7 +119,7 @@ pub enum Reason {
     },
     /// The kernel takes that setting at creation alone.
     #[error(
-        "`{key}` is {from}, not {to}, and can only be set at creation; delete the link, and it is made anew"
+        "`{key}` is {from}, not {to}, and can only be set at creation; `--recreate` makes the link anew"
     )]
     OnlyAtCreation {
         /// The setting.
@@ -124,10 +130,12 @@ pub enum Reason {
         to: Shown,
     },
     /// The declared peer's name belongs to another link.
-    #[error("its peer's name {0} is taken by another link; rename or delete that link")]
+    #[error(
+        "its peer's name {0} is taken by another link; rename that link, or let `--recreate` delete it"
+    )]
     PeerNameTaken(LinkName),
     /// The link that it is the peer of exists without it.
-    #[error("link {0} exists, and this is not its peer; delete {0}, and the pair is made anew")]
+    #[error("link {0} exists, and this is not its peer; `--recreate` makes the pair anew")]
     NotThePeerOf(LinkName),
     /// A daemon holds the route.
     #[error("the route is held by protocol {}; set `takeover = true` to take it", show::Protocol(*.protocol))]
@@ -173,6 +181,13 @@ impl Plan {
     /// Puts the steps in their order; those of one rank keep theirs.
     pub(crate) fn sort(&mut self) {
         self.steps.sort_by_key(|step| step.rank);
+    }
+}
+
+impl Step {
+    /// Whether a link is deleted to be made anew, which [`Desired::with_recreation`] allows.
+    pub fn is_recreation(&self) -> bool {
+        matches!(self.rank, Rank::Recreate { .. })
     }
 }
 

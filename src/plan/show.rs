@@ -115,6 +115,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let op = self.change.op();
         write!(f, "{} {}", op.name(), self.change.object())?;
+        if self.is_recreation() {
+            f.write_str(" to make it anew")?;
+        }
         let mut separator = if op == Op::Create { " with " } else { ": " };
         for difference in &self.differences {
             write!(f, "{separator}{difference}")?;

@@ -324,8 +324,9 @@ impl Reconcile {
         let object = step.change.object();
         let is_revert = self.clean.contains(&step.subject);
         let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
-        if !is_there || !names_resolve(&step.change, network) {
-            // The link that it names is made in this round, and touches it when it comes.
+        if !is_there || !names_resolve(&step.change, network) || self.goes_first(&step) {
+            // The link that it names is made in this round or the next, and touches it when it
+            // comes.
             self.unresolved.insert(step.subject, noticed);
             return;
         }
@@ -363,6 +364,21 @@ impl Reconcile {
             }
         }
         self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
+    }
+
+    /// Whether the round deletes, to make it anew, a link that the step makes or is about.
+    fn goes_first(&self, step: &Step) -> bool {
+        let link = match step.change.object() {
+            ObjectId::Link(name) | ObjectId::Address { link: name, .. } => Some(name),
+            ObjectId::Route { dev, .. } => dev,
+            ObjectId::Group(_) => None,
+        };
+        let goes = |pending: &Pending| {
+            let deleted = pending.step.change.object();
+            pending.step.is_recreation()
+                && [link, step.needs].into_iter().flatten().any(|it| ObjectId::Link(it) == deleted)
+        };
+        !step.is_recreation() && self.round.iter().any(goes)
     }
 
     fn note_convergence(&mut self, now: Instant) {

@@ -17,6 +17,7 @@ use super::numbers::flags::{NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_MULTI, NLM_F_REP
 use super::numbers::*;
 use super::view::{MESSAGE_HEADER_BYTES, Malformed, Message, after, attributes, u32_at};
 use crate::model::address::Address;
+use crate::model::kind::Settings;
 use crate::model::link::Link;
 use crate::model::object::Object;
 use crate::model::route::Route;
@@ -40,6 +41,8 @@ pub(crate) enum Decoded<'a> {
         index: u32,
         /// It left.
         deleted: bool,
+        /// What it is as a port.
+        port: Option<Settings>,
     },
     /// RTM_NEWADDR or RTM_DELADDR of IPv4 or IPv6.
     Address {

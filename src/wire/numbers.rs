@@ -58,6 +58,7 @@ pub(super) const IFLA_IFNAME: u16 = 3;
 pub(super) const IFLA_MTU: u16 = 4;
 pub(super) const IFLA_LINK: u16 = 5;
 pub(super) const IFLA_MASTER: u16 = 10;
+pub(super) const IFLA_PROTINFO: u16 = 12;
 pub(super) const IFLA_WIRELESS: u16 = 11;
 pub(super) const IFLA_OPERSTATE: u16 = 16;
 pub(super) const IFLA_LINKINFO: u16 = 18;
@@ -68,6 +69,8 @@ pub(super) const IFLA_NEW_IFINDEX: u16 = 49;
 // Within IFLA_LINKINFO.
 pub(super) const IFLA_INFO_KIND: u16 = 1;
 pub(super) const IFLA_INFO_DATA: u16 = 2;
+pub(super) const IFLA_INFO_SLAVE_KIND: u16 = 4;
+pub(super) const IFLA_INFO_SLAVE_DATA: u16 = 5;
 
 // Attributes of an address (`linux/if_addr.h`).
 pub(super) const IFA_ADDRESS: u16 = 1;

@@ -155,6 +155,10 @@ impl<'a> Attribute<'a> {
         self.value.try_into().ok().map(u32::from_ne_bytes)
     }
 
+    pub(super) fn u64(&self) -> Option<u64> {
+        self.value.try_into().ok().map(u64::from_ne_bytes)
+    }
+
     pub(super) fn u64_big_endian(&self) -> Option<u64> {
         self.value.try_into().ok().map(u64::from_be_bytes)
     }

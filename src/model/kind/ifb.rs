@@ -2,10 +2,7 @@
 
 use super::Kind;
 
-pub(super) static KIND: Kind = Kind {
-    name: "ifb",
-    doc: "a pseudo device to which traffic control redirects packets",
-    mac_only_at_creation: true,
-    can_have_ports: false,
-    keys: &[],
+pub(super) static KIND: Kind = {
+    let doc = "a pseudo device to which traffic control redirects packets";
+    Kind { mac_only_at_creation: true, ..Kind::new("ifb", doc, &[]) }
 };

@@ -4,24 +4,36 @@
 //! comparison and documentation are derived from the table, so nothing else in the crate names
 //! a kind, save its encoding in `wire/kind/`.
 
+mod bond;
 mod bridge;
+mod dummy;
+mod geneve;
+mod gre;
+mod gretap;
 mod ifb;
+mod ipip;
+mod ipvlan;
+mod key;
 mod macvlan;
+mod macvtap;
+mod settings;
+mod sit;
 mod veth;
+mod vlan;
+mod vrf;
 mod vxlan;
+mod wireguard;
 
-use std::fmt;
-use std::net::IpAddr;
+pub use key::{Key, ValueType};
+pub use settings::{Settings, UNITS, Value};
 
-use super::text::LinkName;
+/// The most keys that a table has: a set of them is a 64-bit mask.
+pub const KEYS_MAX: usize = 64;
 
-/// The most keys a kind has; the settings of a link are an array of this length.
-pub const KEYS_MAX: usize = 8;
-
-/// A link kind: its IFLA_INFO_KIND name and its key table.
+/// A key table: of a link kind, or of what a port is to a master of that kind.
 #[derive(Debug)]
 pub struct Kind {
-    /// The name, as the kernel and iproute2 spell it.
+    /// The name, as the kernel and iproute2 spell it; of a port's table iproute2's alone.
     pub name: &'static str,
     /// One line for the documentation.
     pub doc: &'static str,
@@ -31,140 +43,56 @@ pub struct Kind {
     pub mac_only_at_creation: bool,
     /// Whether other links can be its ports, with it as their `master`.
     pub can_have_ports: bool,
+    /// Whether a link must be down to become its port. It is brought up by joining.
+    pub ports_join_down: bool,
+    /// Whether it stays, without its lower link, when that is deleted.
+    pub outlives_lower: bool,
+    /// Whether a request for a change sets whatever it does not say to the driver's default.
+    pub replaces_all: bool,
+    /// What a link is as its port.
+    pub port: Option<&'static Kind>,
+    /// Where each key's value begins in a link's settings.
+    offsets: [u8; KEYS_MAX],
 }
 
-/// One setting of a kind.
-#[derive(Debug)]
-pub struct Key {
-    /// The name, as iproute2 spells it.
-    pub name: &'static str,
-    /// What values it takes.
-    pub value: ValueType,
-    /// Whether a document must give it.
-    pub required: bool,
-    /// Whether the kernel takes it at creation alone.
-    pub only_at_creation: bool,
-    /// How far the kernel's rounding may put a number from the one that was asked for.
-    pub rounding: u32,
-    /// One line for the documentation, with the unit and the kernel's default.
-    pub doc: &'static str,
-}
-
-/// The type of a key's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueType {
-    /// `true` or `false`.
-    Bool,
-    /// A whole number between the two bounds, both included.
-    Number {
-        /// The least.
-        min: u32,
-        /// The greatest.
-        max: u32,
-    },
-    /// One of these words, each with the kernel's number for it.
-    Word(&'static [(&'static str, u32)]),
-    /// An IPv4 or IPv6 address.
-    Address,
-    /// The link this one stands on; it must exist first.
-    Lower,
-    /// The link that is created together with this one and deleted with it.
-    Peer,
-}
-
-/// A value of a kind's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// Of [`ValueType::Bool`].
-    Bool(bool),
-    /// Of [`ValueType::Number`].
-    Number(u32),
-    /// Of [`ValueType::Word`]: the kernel's number.
-    Word(u32),
-    /// Of [`ValueType::Address`].
-    Address(IpAddr),
-    /// A link by name, as a document gives it.
-    Link(LinkName),
-    /// A link by index, as the kernel gives it.
-    Index(u32),
-}
-
-/// The settings of one link: its kind, and a value for each key that is known or wanted.
-#[derive(Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// The kind whose key table the values follow.
-    pub kind: &'static Kind,
-    values: [Option<Value>; KEYS_MAX],
-}
-
-impl Settings {
-    /// No value for any key.
-    pub fn new(kind: &'static Kind) -> Self {
-        Self { kind, values: [None; KEYS_MAX] }
-    }
-
-    /// The value of the key at `position` in the kind's table.
-    pub fn get(&self, position: usize) -> Option<Value> {
-        self.values.get(position).copied().flatten()
-    }
-
-    /// The value of the key of that name.
-    pub fn by_name(&self, key: &str) -> Option<Value> {
-        self.get(self.kind.position(key)?)
-    }
-
-    /// Sets the key at `position`; a position past the table is ignored.
-    pub fn set(&mut self, position: usize, value: Option<Value>) {
-        if position < self.kind.keys.len() {
-            self.values[position] = value;
+impl Kind {
+    /// A table of these keys.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, where the values have no room in [`Settings`].
+    const fn new(name: &'static str, doc: &'static str, keys: &'static [Key]) -> Self {
+        assert!(keys.len() <= KEYS_MAX, "a table of that many keys");
+        let mut offsets = [0; KEYS_MAX];
+        let (mut at, mut next) = (0, 0);
+        while at < keys.len() {
+            offsets[at] = next as u8;
+            next += keys[at].value.units();
+            at += 1;
+        }
+        assert!(next <= UNITS, "raise UNITS");
+        Self {
+            name,
+            doc,
+            keys,
+            mac_only_at_creation: false,
+            can_have_ports: false,
+            ports_join_down: false,
+            outlives_lower: false,
+            replaces_all: false,
+            port: None,
+            offsets,
         }
     }
 
-    /// The same, with the key of that name set. For builders and tests.
-    ///
-    /// Returns `None` where the kind has no such key.
-    pub fn with(mut self, key: &str, value: Value) -> Option<Self> {
-        let position = self.kind.position(key)?;
-        self.set(position, Some(value));
-        Some(self)
-    }
-
-    /// Each key with a value, in table order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Key, Value)> + '_ {
-        let keys = self.kind.keys;
-        keys.iter().zip(&self.values).filter_map(|(key, value)| value.map(|value| (key, value)))
-    }
-
-    /// Whether no key has a value.
-    pub fn is_empty(&self) -> bool {
-        self.values.iter().all(Option::is_none)
-    }
-
-    /// The link that this one is created together with.
-    pub fn peer(&self) -> Option<LinkName> {
-        self.link_of(ValueType::Peer)
-    }
-
-    /// The link that this one stands on.
-    pub fn lower(&self) -> Option<LinkName> {
-        self.link_of(ValueType::Lower)
-    }
-
-    fn link_of(&self, wanted: ValueType) -> Option<LinkName> {
-        self.iter().find_map(|(key, value)| match value {
-            Value::Link(name) if key.value == wanted => Some(name),
-            _ => None,
-        })
+    const fn with_ports(mut self, port: Option<&'static Kind>) -> Self {
+        self.can_have_ports = true;
+        self.port = port;
+        self
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.kind.name)?;
-        f.debug_map().entries(self.iter().map(|(key, value)| (key.name, value))).finish()
-    }
-}
-
+/// Tables are compared by their name: it is theirs alone.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -173,8 +101,25 @@ impl PartialEq for Kind {
 
 impl Kind {
     /// Every kind that a document can declare.
-    pub const ALL: &'static [&'static Kind] =
-        &[&bridge::KIND, &ifb::KIND, &macvlan::KIND, &veth::KIND, &vxlan::KIND];
+    pub const ALL: &'static [&'static Kind] = &[
+        &bond::KIND,
+        &bridge::KIND,
+        &dummy::KIND,
+        &geneve::KIND,
+        &gre::KIND,
+        &gretap::KIND,
+        &ifb::KIND,
+        &ipip::KIND,
+        &ipvlan::KIND,
+        &macvlan::KIND,
+        &macvtap::KIND,
+        &sit::KIND,
+        &veth::KIND,
+        &vlan::KIND,
+        &vrf::KIND,
+        &vxlan::KIND,
+        &wireguard::KIND,
+    ];
 
     /// The kind of that name, where it can be declared.
     pub fn by_name(name: &[u8]) -> Option<&'static Kind> {
@@ -192,24 +137,14 @@ impl Kind {
     }
 }
 
-impl Key {
-    /// The word for a kernel number, where the key takes words and knows it.
-    pub fn word(&self, number: u32) -> Option<&'static str> {
-        let ValueType::Word(words) = self.value else {
-            return None;
-        };
-        words.iter().find(|(_, known)| *known == number).map(|(word, _)| *word)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn key_tables_fit_and_name_each_key_once() {
-        for kind in Kind::ALL {
-            assert!(kind.keys.len() <= KEYS_MAX, "{}: raise KEYS_MAX", kind.name);
+    fn key_tables_name_each_key_once() {
+        let ports = Kind::ALL.iter().filter_map(|kind| kind.port);
+        for kind in Kind::ALL.iter().copied().chain(ports) {
             for (at, key) in kind.keys.iter().enumerate() {
                 assert_eq!(kind.position(key.name), Some(at), "{} {}", kind.name, key.name);
                 assert!(!key.doc.is_empty(), "{} {}", kind.name, key.name);
@@ -220,5 +155,16 @@ mod tests {
                 .filter(|key| matches!(key.value, ValueType::Lower | ValueType::Peer));
             assert!(links.count() <= 1, "{}: one lower link or peer", kind.name);
         }
+    }
+
+    #[test]
+    fn kinds_are_told_apart_by_name() {
+        let ports = Kind::ALL.iter().filter_map(|kind| kind.port);
+        let mut names: Vec<_> = Kind::ALL.iter().copied().chain(ports).map(|it| it.name).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(Kind::ALL.is_sorted_by_key(|kind| kind.name));
     }
 }

@@ -22,7 +22,11 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
         .ok_or(Malformed("a link message has no index"))?;
     match family {
         AF_UNSPEC => {}
-        AF_BRIDGE => return Ok(Decoded::BridgePort { index, deleted }),
+        AF_BRIDGE => {
+            let info = attributes(body).find(|attribute| attribute.kind == IFLA_PROTINFO);
+            let port = info.and_then(|info| kind::bridge_port(info.value));
+            return Ok(Decoded::BridgePort { index, deleted, port });
+        }
         // Of AF_INET6 come the link's IPv6 settings alone, without its group and kind.
         _ => return Ok(Decoded::Ignored),
     }

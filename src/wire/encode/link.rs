@@ -2,7 +2,7 @@
 
 use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 
 use super::super::kind;
@@ -53,7 +53,10 @@ pub(super) fn update(
         message.attributes.push(master);
     }
     if let Some(wanted) = &update.settings {
-        settings(&mut message, wanted, None, resolve)?;
+        settings(&mut message, wanted, None, &resolve)?;
+    }
+    if let Some(wanted) = &update.port {
+        port(&mut message, wanted, resolve)?;
     }
     Ok(message)
 }
@@ -95,6 +98,21 @@ fn settings(
     }
     message.attributes.extend(encoded.below.map(LinkAttribute::Link));
     message.attributes.push(LinkAttribute::LinkInfo(info));
+    Ok(())
+}
+
+/// The kernel takes them only of a link that is a port already.
+fn port(
+    message: &mut LinkMessage,
+    wanted: &Settings,
+    resolve: impl Fn(LinkName) -> Result<u32, EncodeError>,
+) -> Result<(), EncodeError> {
+    let encoded = kind::encode(wanted, None, resolve)?;
+    let master = kind::master_kind_of(wanted.kind).unwrap_or_default().to_owned();
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Other(master)),
+        LinkInfo::PortData(InfoPortData::Other(encoded.data)),
+    ]));
     Ok(())
 }
 

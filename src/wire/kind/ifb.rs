@@ -2,4 +2,4 @@
 
 use super::Spelling;
 
-pub(super) static SPELLING: Spelling = Spelling { kind: "ifb", fields: &[] };
+pub(super) static SPELLING: Spelling = Spelling::new("ifb", &[]);

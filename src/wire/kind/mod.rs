@@ -4,33 +4,86 @@
 //! same order. Reading and writing are both derived from it, so a kind costs a table and a line
 //! in [`SPELLINGS`].
 
+mod bond;
 mod bridge;
+mod dummy;
+mod geneve;
+mod gre;
+mod gretap;
 mod ifb;
+mod ipip;
+mod ipvlan;
 mod macvlan;
+mod macvtap;
+mod shape;
+mod sit;
 mod veth;
+mod vlan;
+mod vrf;
 mod vxlan;
-
-use std::net::IpAddr;
+mod wireguard;
 
 use netlink_packet_core::{DefaultNla, Emitable};
 
+use self::shape::Shape;
 use super::numbers::*;
-use super::view::{Attribute, attributes};
-use crate::model::kind::{Kind, Settings, Value, ValueType};
+use super::view::attributes;
+use crate::model::kind::{KEYS_MAX, Kind, Settings, Value};
 use crate::model::link::Link;
 use crate::model::text::{KindName, LinkName};
 
 /// The spelling of every kind in [`Kind::ALL`].
-static SPELLINGS: &[&Spelling] =
-    &[&bridge::SPELLING, &ifb::SPELLING, &macvlan::SPELLING, &veth::SPELLING, &vxlan::SPELLING];
+static SPELLINGS: &[&Spelling] = &[
+    &bond::SPELLING,
+    &bridge::SPELLING,
+    &dummy::SPELLING,
+    &geneve::SPELLING,
+    &gre::SPELLING,
+    &gretap::SPELLING,
+    &ifb::SPELLING,
+    &ipip::SPELLING,
+    &ipvlan::SPELLING,
+    &macvlan::SPELLING,
+    &macvtap::SPELLING,
+    &sit::SPELLING,
+    &veth::SPELLING,
+    &vlan::SPELLING,
+    &vrf::SPELLING,
+    &vxlan::SPELLING,
+    &wireguard::SPELLING,
+];
 
 /// How a kind's settings are spelled.
 struct Spelling {
-    /// IFLA_INFO_KIND.
+    /// IFLA_INFO_KIND, and IFLA_INFO_SLAVE_KIND of its ports.
     kind: &'static str,
-    /// One for each key, in the order of the kind's key table.
-    fields: &'static [Field],
+    /// What stands in IFLA_INFO_DATA.
+    own: Fields,
+    /// What stands in IFLA_INFO_SLAVE_DATA of its ports.
+    port: Option<Fields>,
 }
+
+impl Spelling {
+    const fn new(kind: &'static str, fields: &'static [Field]) -> Self {
+        Self { kind, own: Fields::new(fields), port: None }
+    }
+
+    const fn with_port(mut self, fields: &'static [Field]) -> Self {
+        self.port = Some(Fields::new(fields));
+        self
+    }
+}
+
+/// How the keys of one table are spelled: one for each, in its order.
+struct Fields {
+    fields: &'static [Field],
+    /// By attribute number, a bit for each field that it can hold. Drivers show dozens of
+    /// attributes with every message.
+    by_attribute: [u64; ATTRIBUTES_MAX],
+}
+
+/// No kind has attributes from this number on.
+const ATTRIBUTES_MAX: usize = 64;
 
 /// How a key is spelled.
 struct Field {
@@ -39,146 +92,79 @@ struct Field {
     shape: Shape,
 }
 
-/// Where a value stands and in what form; the numbers are of attributes in IFLA_INFO_DATA.
-#[derive(Clone, Copy)]
-enum Shape {
-    U8(u16),
-    U16(u16),
-    U16BigEndian(u16),
-    U32(u16),
-    /// One of two attributes, by family; the unspecified address means none.
-    Address {
-        v4: u16,
-        v6: u16,
-    },
-    /// An interface index; 0 means none.
-    Index(u16),
-    /// Not in IFLA_INFO_DATA: the IFLA_LINK of the message.
-    LinkBelow,
-    /// Written as a link message of its own in that attribute; read from IFLA_LINK.
-    Peer(u16),
+impl Fields {
+    const fn new(fields: &'static [Field]) -> Self {
+        assert!(fields.len() <= KEYS_MAX, "more fields than keys");
+        let mut by_attribute = [0; ATTRIBUTES_MAX];
+        let mut at = 0;
+        while at < fields.len() {
+            let [one, other] = fields[at].shape.numbers();
+            if one != 0 {
+                by_attribute[one as usize] |= 1 << at;
+                by_attribute[other as usize] |= 1 << at;
+            }
+            at += 1;
+        }
+        Self { fields, by_attribute }
+    }
+
+    /// The settings in a sequence of attributes.
+    fn read(&self, data: &[u8], link: &Link, settings: &mut Settings) {
+        for attribute in attributes(data) {
+            let number = usize::from(attribute.kind);
+            let mut positions = self.by_attribute.get(number).copied().unwrap_or(0);
+            while positions != 0 {
+                let position = positions.trailing_zeros() as usize;
+                positions &= positions - 1;
+                let field = self.fields.get(position).zip(settings.kind.keys.get(position));
+                if let Some((field, key)) = field {
+                    settings.set(position, field.shape.read(&attribute, link, key.value));
+                }
+            }
+        }
+    }
 }
 
-/// Reads an IFLA_LINKINFO into the kind and the settings of `link`, whose other fields are
-/// already known.
+/// Reads an IFLA_LINKINFO into the kind, the settings and the port settings of `link`, whose
+/// other fields are already known.
 pub(super) fn decode(info: &[u8], link: &mut Link) {
-    let mut data: &[u8] = &[];
+    let (mut data, mut port_data): (&[u8], &[u8]) = (&[], &[]);
+    let mut master = None;
     for attribute in attributes(info) {
         match attribute.kind {
             IFLA_INFO_KIND => link.kind = KindName::truncated(attribute.text()),
             IFLA_INFO_DATA => data = attribute.value,
+            IFLA_INFO_SLAVE_KIND => master = spelling(attribute.text()),
+            IFLA_INFO_SLAVE_DATA => port_data = attribute.value,
             _ => {}
         }
     }
+    link.port = master.and_then(|master| port(master, port_data, link));
     let name = link.kind.as_bytes();
     let Some((kind, spelling)) = Kind::by_name(name).zip(spelling(name)) else {
         return;
     };
     let mut settings = Settings::new(kind);
-    for (position, field) in spelling.fields.iter().enumerate() {
+    for (position, field) in spelling.own.fields.iter().enumerate() {
         if matches!(field.shape, Shape::LinkBelow | Shape::Peer(_)) {
-            settings.set(position, local_index(link.lower, link));
+            settings.set(position, shape::local_index(link.lower, link));
         }
     }
-    // Drivers show dozens of attributes and the keys are few: most are told by one bit.
-    let wanted = spelling
-        .fields
-        .iter()
-        .flat_map(|field| field.shape.numbers())
-        .fold(0, |wanted, number| wanted | bit(number));
-    for attribute in attributes(data).filter(|it| wanted & bit(it.kind) != 0) {
-        for (position, field) in spelling.fields.iter().enumerate() {
-            if field.shape.numbers().contains(&attribute.kind) {
-                let value = field.shape.read(&attribute, link);
-                let value = value.map(|value| typed(value, kind, position));
-                settings.set(position, value);
-            }
-        }
-    }
+    spelling.own.read(data, link, &mut settings);
     link.settings = Some(settings);
 }
 
-/// A bit for an attribute number; the numbers from 63 on share one.
-fn bit(number: u16) -> u64 {
-    1 << number.min(63)
+/// What a link is as a port of a bridge, from the IFLA_PROTINFO of family AF_BRIDGE.
+pub(super) fn bridge_port(data: &[u8]) -> Option<Settings> {
+    // None of its settings depends on another field of the link.
+    port(&bridge::SPELLING, data, &Link::new(0, LinkName::default()))
 }
 
-/// An index, where it is one of this namespace: with IFLA_LINK_NETNSID it counts in another,
-/// where it names another link.
-fn local_index(index: u32, link: &Link) -> Option<Value> {
-    let is_local = index != 0 && link.lower_netns.is_none();
-    is_local.then_some(Value::Index(index))
-}
-
-/// A number as the type that the key's table gives it.
-fn typed(value: Value, kind: &Kind, position: usize) -> Value {
-    let Value::Number(number) = value else {
-        return value;
-    };
-    match kind.keys.get(position).map(|key| key.value) {
-        Some(ValueType::Bool) => Value::Bool(number != 0),
-        Some(ValueType::Word(_)) => Value::Word(number),
-        _ => value,
-    }
-}
-
-impl Shape {
-    /// The attributes in IFLA_INFO_DATA that can hold it.
-    fn numbers(self) -> [u16; 2] {
-        match self {
-            Self::U8(own) | Self::U16(own) | Self::U16BigEndian(own) => [own, own],
-            Self::U32(own) | Self::Index(own) => [own, own],
-            Self::Address { v4, v6 } => [v4, v6],
-            // No attribute: their numbers have 14 bits.
-            Self::LinkBelow | Self::Peer(_) => [u16::MAX, u16::MAX],
-        }
-    }
-
-    fn read(self, attribute: &Attribute<'_>, link: &Link) -> Option<Value> {
-        match self {
-            Self::U8(_) => attribute.u8().map(u32::from).map(Value::Number),
-            Self::U16(_) => attribute.u16().map(u32::from).map(Value::Number),
-            Self::U16BigEndian(_) => {
-                let number = attribute.u16_big_endian();
-                number.map(u32::from).map(Value::Number)
-            }
-            Self::U32(_) => attribute.u32().map(Value::Number),
-            Self::Address { v4, .. } => attribute
-                .address()
-                .filter(|address| address.is_ipv4() == (attribute.kind == v4))
-                .filter(|address| !address.is_unspecified())
-                .map(Value::Address),
-            Self::Index(_) => local_index(attribute.u32()?, link),
-            Self::LinkBelow | Self::Peer(_) => None,
-        }
-    }
-
-    /// The attribute that says `value`; `None` where that is not one in IFLA_INFO_DATA, or the
-    /// value is of another type than the key.
-    fn write(self, value: Value, index: Option<u32>) -> Option<DefaultNla> {
-        let number = match value {
-            Value::Bool(value) => Some(u32::from(value)),
-            Value::Number(number) | Value::Word(number) => Some(number),
-            Value::Address(_) | Value::Link(_) | Value::Index(_) => None,
-        };
-        let (attribute, bytes) = match (self, value) {
-            (Self::U8(own), _) => (own, vec![u8::try_from(number?).ok()?]),
-            (Self::U16(own), _) => (own, u16::try_from(number?).ok()?.to_ne_bytes().into()),
-            (Self::U16BigEndian(own), _) => {
-                (own, u16::try_from(number?).ok()?.to_be_bytes().into())
-            }
-            (Self::U32(own), _) => (own, number?.to_ne_bytes().into()),
-            (Self::Index(own), _) => (own, index?.to_ne_bytes().into()),
-            (Self::Address { v4, .. }, Value::Address(IpAddr::V4(address))) => {
-                (v4, address.octets().into())
-            }
-            (Self::Address { v6, .. }, Value::Address(IpAddr::V6(address))) => {
-                (v6, address.octets().into())
-            }
-            (Self::Address { .. } | Self::LinkBelow | Self::Peer(_), _) => return None,
-        };
-        Some(DefaultNla::new(attribute, bytes))
-    }
+fn port(master: &Spelling, data: &[u8], link: &Link) -> Option<Settings> {
+    let kind = Kind::by_name(master.kind.as_bytes())?;
+    let mut settings = Settings::new(kind.port?);
+    master.port.as_ref()?.read(data, link, &mut settings);
+    Some(settings)
 }
 
 /// The parts of a request that say a link's settings.
@@ -204,11 +190,10 @@ pub(super) fn encode<E>(
     resolve: impl Fn(LinkName) -> Result<u32, E>,
 ) -> Result<Encoded, E> {
     let mut encoded = Encoded::default();
-    let mut attributes = Vec::new();
-    let fields = spelling(settings.kind.name.as_bytes()).map_or(&[][..], |it| it.fields);
-    for (position, field) in fields.iter().enumerate() {
+    let mut attributes: Vec<(u16, Vec<u8>)> = Vec::new();
+    for (position, field) in fields_of(settings.kind).iter().enumerate() {
         if let Shape::Peer(attribute) = field.shape {
-            attributes.extend(peer.take().map(|peer| DefaultNla::new(attribute, peer)));
+            attributes.extend(peer.take().map(|peer| (attribute, peer)));
             continue;
         }
         let Some(value) = settings.get(position) else {
@@ -219,19 +204,41 @@ pub(super) fn encode<E>(
             Value::Index(index) => Some(index),
             _ => None,
         };
-        match field.shape {
-            Shape::LinkBelow => encoded.below = index,
-            shape => {
-                let attribute = shape.write(value, index);
-                debug_assert!(attribute.is_some(), "{}: {value:?}", field.key);
-                attributes.extend(attribute);
+        if matches!(field.shape, Shape::LinkBelow) {
+            encoded.below = index;
+            continue;
+        }
+        let written = field.shape.write(value, index);
+        debug_assert!(written.is_some(), "{}: {value:?}", field.key);
+        for (number, bytes) in written.into_iter().flatten() {
+            // Flags that share an attribute are joined; nothing else has a number twice.
+            match attributes.iter_mut().find(|(own, _)| *own == number) {
+                Some((_, own)) => own.iter_mut().zip(bytes).for_each(|(own, bit)| *own |= bit),
+                None => attributes.push((number, bytes)),
             }
         }
     }
+    let attributes: Vec<_> =
+        attributes.into_iter().map(|(number, bytes)| DefaultNla::new(number, bytes)).collect();
     let attributes = attributes.as_slice();
     encoded.data.resize(attributes.buffer_len(), 0);
     attributes.emit(&mut encoded.data);
     Ok(encoded)
+}
+
+/// The IFLA_INFO_SLAVE_KIND that a table of port settings goes with.
+pub(super) fn master_kind_of(port: &Kind) -> Option<&'static str> {
+    let is_its = |kind: &&&'static Kind| kind.port.is_some_and(|own| own == port);
+    Kind::ALL.iter().find(is_its).map(|kind| kind.name)
+}
+
+/// How a table's keys are spelled, be it of a kind or of a kind's ports.
+fn fields_of(table: &Kind) -> &'static [Field] {
+    if let Some(spelling) = spelling(table.name.as_bytes()) {
+        return spelling.own.fields;
+    }
+    let master = master_kind_of(table).and_then(|master| spelling(master.as_bytes()));
+    master.and_then(|master| master.port.as_ref()).map_or(&[], |port| port.fields)
 }
 
 fn spelling(kind: &[u8]) -> Option<&'static Spelling> {
@@ -247,9 +254,12 @@ mod tests {
         assert_eq!(SPELLINGS.len(), Kind::ALL.len());
         for kind in Kind::ALL {
             let spelling = spelling(kind.name.as_bytes()).expect(kind.name);
-            let keys: Vec<_> = kind.keys.iter().map(|key| key.name).collect();
-            let fields: Vec<_> = spelling.fields.iter().map(|field| field.key).collect();
-            assert_eq!(keys, fields, "{}", kind.name);
+            assert_eq!(kind.port.is_some(), spelling.port.is_some(), "{}", kind.name);
+            for table in [Some(*kind), kind.port].into_iter().flatten() {
+                let keys: Vec<_> = table.keys.iter().map(|key| key.name).collect();
+                let fields: Vec<_> = fields_of(table).iter().map(|field| field.key).collect();
+                assert_eq!(keys, fields, "{}", table.name);
+            }
         }
     }
 
@@ -271,21 +281,5 @@ mod tests {
             decode(&info, &mut link);
             assert_eq!(link.settings, without);
         }
-    }
-
-    #[test]
-    fn zeroes_mean_none() {
-        let link = Link::new(1, LinkName::default());
-        let read = |shape: Shape, kind: u16, value: &[u8]| {
-            assert!(shape.numbers().contains(&kind));
-            shape.read(&Attribute { kind, value }, &link)
-        };
-        let address = Shape::Address { v4: 1, v6: 2 };
-        assert_eq!(read(address, 1, &[0; 4]), None);
-        assert_eq!(read(address, 2, &[0; 16]), None);
-        assert_eq!(read(address, 2, &[1; 4]), None);
-        assert_eq!(read(address, 1, &[1; 4]), Some(Value::Address([1; 4].into())));
-        assert_eq!(read(Shape::Index(3), 3, &[0; 4]), None);
-        assert_eq!(read(Shape::U8(3), 3, &[0]), Some(Value::Number(0)));
     }
 }

@@ -2,10 +2,9 @@
 
 use super::{Field, Shape, Spelling};
 
-pub(super) static SPELLING: Spelling = Spelling {
-    kind: "veth",
-    fields: &[
-        // VETH_INFO_PEER.
-        Field { key: "peer", shape: Shape::Peer(1) },
-    ],
-};
+pub(super) static SPELLING: Spelling = Spelling::new("veth", FIELDS);
+
+const FIELDS: &[Field] = &[
+    // VETH_INFO_PEER.
+    Field { key: "peer", shape: Shape::Peer(1) },
+];

@@ -14,7 +14,7 @@ use super::super::numbers::flags::*;
 use super::decode_all;
 use crate::model::address::Prefix;
 use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer, RouteChange};
-use crate::model::kind::{Kind, Settings, Value, ValueType};
+use crate::model::kind::{KEYS_MAX, Kind, Settings, Value, ValueType};
 use crate::model::text::{LinkName, Mac};
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -42,7 +42,7 @@ fn mac() -> impl Strategy<Value = Mac> {
 fn settings() -> impl Strategy<Value = Settings> {
     let one = (any::<u32>(), address(), any::<bool>());
     let kind = prop::sample::select(Kind::ALL);
-    (kind, prop::collection::vec(one, 8)).prop_map(|(kind, values)| {
+    (kind, prop::collection::vec(one, KEYS_MAX)).prop_map(|(kind, values)| {
         let mut settings = Settings::new(kind);
         for (position, (key, (number, address, there))) in kind.keys.iter().zip(values).enumerate()
         {
@@ -51,6 +51,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 ValueType::Number { min, max } => Value::Number(number.clamp(min, max)),
                 ValueType::Word(words) => Value::Word(words[number as usize % words.len()].1),
                 ValueType::Address => Value::Address(address),
+                ValueType::Ipv4Address => Value::Address((number | 1).to_be_bytes().into()),
                 ValueType::Lower | ValueType::Peer => Value::Index(7),
             };
             settings.set(position, there.then_some(value));
@@ -135,6 +136,12 @@ proptest! {
             wanted.set(0, None);
             read.set(0, None);
         }
+        // Flags that share a word are read together.
+        for (position, key) in wanted.kind.keys.iter().enumerate() {
+            if key.value == ValueType::Bool && wanted.get(position).is_none() {
+                read.set(position, None);
+            }
+        }
         prop_assert_eq!(read, wanted);
     }
 
@@ -152,6 +159,7 @@ proptest! {
         prop_assert_eq!(message.header.index, INDEX);
         prop_assert_eq!(message.header.change_mask.bits(), u32::from(up.is_some()));
         prop_assert_eq!(message.header.flags.bits(), u32::from(up == Some(true)));
+        // A tunnel's lower link stands in its data.
         let lower = settings.is_some_and(|it| it.kind.keys.first().is_some_and(
             |key| key.value == ValueType::Lower) && it.get(0).is_some());
         let said = [mtu.is_some(), group.is_some(), mac.is_some(), settings.is_some(), lower];
@@ -273,7 +281,7 @@ fn what_is_no_link_created_or_deleted_is_told_apart() {
     let name = [7, 0, 3, 0, b'x', b'0', 0, 0];
     let port = message(17, 0, &[&header(7), &name]);
     let port = decode_all(&port);
-    assert!(matches!(port[..], [Decoded::BridgePort { index: 3, deleted: true }]));
+    assert!(matches!(port[..], [Decoded::BridgePort { index: 3, deleted: true, port: None }]));
     // RTNLGRP_IPV6_IFINFO sends links with nothing but their IPv6 settings.
     assert_eq!(decode_all(&message(16, 0, &[&header(10), &name])), [Decoded::Ignored]);
     // IFLA_WIRELESS comes with nothing but a name beside it.

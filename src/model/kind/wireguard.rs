@@ -1,0 +1,6 @@
+//! The WireGuard tunnel (drivers/net/wireguard, `ip link add type wireguard`); `wg` gives it its keys.
+
+use super::Kind;
+
+pub(super) static KIND: Kind =
+    Kind::new("wireguard", "an encrypted tunnel; its keys and peers are given by `wg`", &[]);
