@@ -86,6 +86,8 @@ impl Applier {
                 return Err(ApplyError::Cancelled(Box::new(report)));
             }
         }
+        // What happens from now on is seen when it is asked again, and not put right by itself.
+        self.engine.host_mut().halt();
         self.conclude(desired, &mut report);
         Ok(report)
     }

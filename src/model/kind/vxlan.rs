@@ -34,9 +34,12 @@ pub(super) static KIND: Kind = Kind::new(
             .unit("s")
             .default("300"),
         Key::number("maxaddress", 0, u32::MAX, "how many addresses are learnt; 0 is any number")
+            .only_at_creation()
             .default("0"),
         Key::bool("proxy", "whether ARP is answered here").only_at_creation().default("false"),
-        Key::bool("rsc", "whether routed packets take the short way").default("false"),
+        Key::bool("rsc", "whether routed packets take the short way")
+            .only_at_creation()
+            .default("false"),
         Key::bool("l2miss", "whether unknown hardware addresses are told")
             .only_at_creation()
             .default("false"),
