@@ -44,7 +44,6 @@ fn values(values: [&'static str; 2]) -> Special {
 }
 
 const LACP: &str = "mode = '802.3ad', ";
-const OVER_IPV6: &str = "local = '2001:db8::1', remote = '2001:db8::2', ";
 
 fn special(kind: &str, key: &str) -> Special {
     let none = Special::default();
@@ -67,7 +66,11 @@ fn special(kind: &str, key: &str) -> Special {
         ("vxlan" | "geneve", "udpcsum") => shown("udp_csum"),
         ("vxlan" | "geneve", "udp6zerocsumtx") => shown("udp_zero_csum6_tx"),
         ("vxlan" | "geneve", "udp6zerocsumrx") => shown("udp_zero_csum6_rx"),
-        ("vxlan" | "geneve", "flowlabel") => Special { beside: OVER_IPV6, ..shown("label") },
+        ("vxlan", "flowlabel") => {
+            let beside = "local = '2001:db8::1', remote = '2001:db8::2', ";
+            Special { beside, ..shown("label") }
+        }
+        ("geneve", "flowlabel") => Special { beside: "remote = '2001:db8::2', ", ..shown("label") },
         ("vxlan" | "geneve", "tos") => values(["8", "16"]),
         ("geneve", "dstport") => shown("port"),
         ("gre" | "gretap", "ignore_df") => beside("pmtudisc = false, ", ["true", "false"]),
@@ -87,6 +90,7 @@ fn special_of_bonds(key: &str) -> Special {
         "arp_all_targets" | "fail_over_mac" => beside("mode = 'active-backup', ", ["", ""]),
         "primary_reselect" => beside("mode = 'active-backup', ", ["'better'", "'failure'"]),
         "xmit_hash_policy" => beside("mode = 'balance-xor', ", ["'layer3+4'", "'layer2+3'"]),
+        "missed_max" => Special { values: ["3", "4"], ..shown("arp_missed_max") },
         "num_grat_arp" => shown("num_peer_notif"),
         "lp_interval" | "packets_per_slave" | "min_links" => values(["2", "3"]),
         "lacp_rate" => Special { shown: "ad_lacp_rate", ..beside(LACP, ["'fast'", "'slow'"]) },
@@ -310,7 +314,8 @@ fn every_key(test: &str, kind: &str) {
         assert_eq!(links()["x0"]["linkinfo"]["info_kind"], kind.name);
         for key in kind.keys {
             // What the last key left, where this kernel could make it.
-            applied(&mut applier, "[link.x0]\nstate = 'absent'\n", false).expect("a deletion");
+            let gone = applied(&mut applier, "[link.x0]\nstate = 'absent'\n", false);
+            gone.expect("a deletion").unwrap_or_else(|report| panic!("{report}"));
             let special = special(kind.name, key.name);
             let mut given = vec![key.name];
             given.extend(special.beside.split(", ").filter_map(|it| Some(it.split_once(" = ")?.0)));
@@ -436,7 +441,7 @@ fn settings_of_a_port_are_put_back_whoever_changed_them() {
                     [link.v0]\nveth = { peer = 'q0' }\nmaster = 'br0'\n\
                     port = { learning = false, cost = 7 }\n[link.q0]\nstate = 'up'\n";
         let desired = Desired::from_toml("test.toml", text).expect("a valid document");
-        let mut keeper = Keeper::spawn(Keeper::builder(desired)).expect("a ring");
+        let keeper = Keeper::spawn(Keeper::builder(desired)).expect("a ring");
         let is_as_declared = || {
             let links = links();
             let Some(port) = links.get("v0").map(|link| &link["linkinfo"]["info_slave_data"])

@@ -92,7 +92,7 @@ fn read_port(
     let Value::Text(name) = &master.node.value else { return None };
     let Some(kind) = kinds.get(name) else {
         let message = format!("what `port` takes depends on the kind of {}", quoted(name));
-        let help = "declare that link with its kind: `kind = \"bridge\"`".to_owned();
+        let help = "declare that link with its `kind`".to_owned();
         reports.push_missing(&entry.key_at, message, help);
         return None;
     };

@@ -7,6 +7,7 @@
 
 mod hidden;
 mod objects;
+mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,6 @@ use super::silence::Silence;
 use crate::model::address::Address;
 use crate::model::consequences::{Fate, Taken, Trigger, fate, is_last_ipv4, taken_in_silence};
 use crate::model::filter::Filter;
-use crate::model::kind::Settings;
 use crate::model::link::Link;
 use crate::model::netconf::{Netconf, NetconfKey};
 use crate::model::network::{Network, Table, Tables};
@@ -155,23 +155,6 @@ impl Mirror {
         let peer = self.network.link(link.lower).filter(|peer| peer.kind == link.kind);
         if let Some(tied) = peer.and_then(|peer| peer.tied_to(link.index)) {
             self.store_link(tied, Cause::Derived, 0, tell);
-        }
-    }
-
-    /// A notification of what a link is as a port of a bridge, which the bridge sends by itself.
-    /// That it is one, or no more, is told of the link.
-    pub(crate) fn bridge_port(
-        &mut self,
-        index: u32,
-        port: Settings,
-        sender: u32,
-        tell: &mut impl FnMut(Event),
-    ) {
-        let known = self.network.link(index).copied();
-        if let Some(link) = known.filter(|it| it.port.is_some_and(|now| now.kind == port.kind)) {
-            self.touch(Key::Link(index));
-            let link = Link { port: Some(port), ..link };
-            self.store_link(link, Cause::Notification, sender, tell);
         }
     }
 

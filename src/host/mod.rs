@@ -459,8 +459,7 @@ impl Host {
 
     fn handle_notification(&mut self, message: &Message<'_>) {
         let sender = message.port;
-        let (mirror, events) = (&mut self.mirror, &mut self.events);
-        let keeps_raw = self.keeps_raw;
+        let (mirror, events, keeps_raw) = (&mut self.mirror, &mut self.events, self.keeps_raw);
         let (mut moved, mut lost) = (None, false);
         let decoded = decode(message, &mut |decoded| {
             let mut tell = |event| events.push(event);
@@ -482,9 +481,7 @@ impl Host {
                 Decoded::Object { object, deleted } => {
                     mirror.object(object, deleted, sender, &mut tell);
                 }
-                Decoded::BridgePort { index, port: Some(port), deleted: false } => {
-                    mirror.bridge_port(index, port, sender, &mut tell);
-                }
+                Decoded::BridgePort { index, port, .. } => mirror.port(index, port, &mut tell),
                 Decoded::Overrun => lost = true,
                 Decoded::Unknown if keeps_raw => mirror.raw(raw(message), sender, &mut tell),
                 _ => {}
@@ -506,8 +503,7 @@ impl Host {
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
         let (mirror, events) = (&mut self.mirror, &mut self.events);
-        let mut end = None;
-        let mut closed = None;
+        let (mut end, mut closed) = (None, None);
         let decoded = decode(message, &mut |decoded| {
             let mut tell = |event| events.push(event);
             match decoded {

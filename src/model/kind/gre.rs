@@ -37,6 +37,11 @@ pub(super) const DEV: Key = Key::lower("the link that carries the tunnel");
 pub(super) const TTL: Key =
     Key::number("ttl", 0, 255, "the hop limit of tunnel packets; 0 takes the inner packet's")
         .default("0");
+/// What a tunnel of several protocols carries, by IPPROTO_* number. A change of it is acknowledged
+/// and ignored (`ip_tunnel_update`).
+pub(super) const fn mode(modes: &'static [(&'static str, u32)], default: &'static str) -> Key {
+    Key::words("mode", modes, "what it carries").only_at_creation().default(default)
+}
 pub(super) const TOS: Key =
     Key::number("tos", 0, 255, "the TOS of tunnel packets; 1 takes that of the inner packet")
         .default("0");

@@ -1,7 +1,7 @@
 //! IP in IPv4 (RFC 2003, net/ipv4/ipip.c, `ip link add type ipip`).
 
-use super::gre::{DEV, FWMARK, LOCAL, PMTUDISC, REMOTE, TOS, TTL};
-use super::{Key, Kind};
+use super::Kind;
+use super::gre::{DEV, FWMARK, LOCAL, PMTUDISC, REMOTE, TOS, TTL, mode};
 
 /// By IPPROTO_* number; 0 is any.
 const MODES: &[(&str, u32)] = &[("ipip", 4), ("mplsip", 137), ("any", 0)];
@@ -12,15 +12,6 @@ pub(super) static KIND: Kind = Kind {
     ..Kind::new(
         "ipip",
         "IPv4 packets carried over IPv4",
-        &[
-            LOCAL,
-            REMOTE,
-            DEV,
-            TTL,
-            TOS,
-            PMTUDISC,
-            Key::words("mode", MODES, "what it carries").default("ipip"),
-            FWMARK,
-        ],
+        &[LOCAL, REMOTE, DEV, TTL, TOS, PMTUDISC, mode(MODES, "ipip"), FWMARK],
     )
 };

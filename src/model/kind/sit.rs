@@ -1,6 +1,6 @@
 //! IPv6 in IPv4 (RFC 4213, net/ipv6/sit.c, `ip link add type sit`).
 
-use super::gre::{DEV, FWMARK, LOCAL, PMTUDISC, REMOTE, TOS, TTL};
+use super::gre::{DEV, FWMARK, LOCAL, PMTUDISC, REMOTE, TOS, TTL, mode};
 use super::{Key, Kind};
 
 /// By IPPROTO_* number; 0 is any.
@@ -16,10 +16,10 @@ pub(super) static KIND: Kind = Kind {
             LOCAL,
             REMOTE,
             DEV,
-            TTL,
+            Key { default: Some("64"), ..TTL },
             TOS,
             PMTUDISC,
-            Key::words("mode", MODES, "what it carries").default("ip6ip"),
+            mode(MODES, "ip6ip"),
             FWMARK,
         ],
     )

@@ -1,4 +1,5 @@
-//! The WireGuard tunnel (drivers/net/wireguard, `ip link add type wireguard`); `wg` gives it its keys.
+//! The WireGuard tunnel (drivers/net/wireguard, `ip link add type wireguard`), which gets its keys
+//! and peers from `wg`.
 
 use super::Kind;
 

@@ -23,7 +23,9 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
     match family {
         AF_UNSPEC => {}
         AF_BRIDGE => {
-            let info = attributes(body).find(|attribute| attribute.kind == IFLA_PROTINFO);
+            // Of a port that leaves, what it was.
+            let mut infos = attributes(body).filter(|_| !deleted);
+            let info = infos.find(|attribute| attribute.kind == IFLA_PROTINFO);
             let port = info.and_then(|info| kind::bridge_port(info.value));
             return Ok(Decoded::BridgePort { index, deleted, port });
         }

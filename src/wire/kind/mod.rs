@@ -146,8 +146,14 @@ pub(super) fn decode(info: &[u8], link: &mut Link) {
     };
     let mut settings = Settings::new(kind);
     for (position, field) in spelling.own.fields.iter().enumerate() {
-        if matches!(field.shape, Shape::LinkBelow | Shape::Peer(_)) {
-            settings.set(position, shape::local_index(link.lower, link));
+        match field.shape {
+            Shape::LinkBelow | Shape::Peer(_) => {
+                settings.set(position, shape::local_index(link.lower, link));
+            }
+            Shape::SparseFlag { .. } => {
+                settings.set(position, Some(Value::Bool(false)));
+            }
+            _ => {}
         }
     }
     spelling.own.read(data, link, &mut settings);

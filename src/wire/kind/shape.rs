@@ -22,6 +22,11 @@ pub(super) enum Shape {
         attribute: u16,
         bit: u32,
     },
+    /// The same, where the attribute is left out while no bit is set.
+    SparseFlag {
+        attribute: u16,
+        bit: u32,
+    },
     /// One bit of a 16-bit word in network order.
     Bit16BigEndian {
         attribute: u16,
@@ -64,9 +69,10 @@ impl Shape {
         match self {
             Self::U8(own) | Self::U16(own) | Self::U16BigEndian(own) => [own, own],
             Self::U32(own) | Self::U32BigEndian(own) | Self::U64(own) => [own, own],
-            Self::Flag { attribute: own, .. } | Self::Bit16BigEndian { attribute: own, .. } => {
+            Self::Flag { attribute: own, .. } | Self::SparseFlag { attribute: own, .. } => {
                 [own, own]
             }
+            Self::Bit16BigEndian { attribute: own, .. } => [own, own],
             Self::GreKey { attribute: own, .. } | Self::Ipv4(own) | Self::Index(own) => [own, own],
             Self::Address { v4, v6 } => [v4, v6],
             Self::LinkBelow | Self::Peer(_) => [0, 0],
@@ -87,7 +93,7 @@ impl Shape {
             Self::U32(_) => attribute.u32()?,
             Self::U32BigEndian(_) => u32::from_be(attribute.u32()?),
             Self::U64(_) => u32::try_from(attribute.u64()?).ok()?,
-            Self::Flag { bit, .. } => {
+            Self::Flag { bit, .. } | Self::SparseFlag { bit, .. } => {
                 let (value, mask) = (u32_at(attribute.value, 0)?, u32_at(attribute.value, 4)?);
                 (mask & bit != 0).then_some(u32::from(value & bit != 0))?
             }
@@ -126,7 +132,10 @@ impl Shape {
             (Self::U32(own), _) => one(own, number?.to_ne_bytes().into()),
             (Self::U32BigEndian(own), _) => one(own, number?.to_be_bytes().into()),
             (Self::U64(own), _) => one(own, u64::from(number?).to_ne_bytes().into()),
-            (Self::Flag { attribute, bit }, Value::Bool(_)) => {
+            (
+                Self::Flag { attribute, bit } | Self::SparseFlag { attribute, bit },
+                Value::Bool(_),
+            ) => {
                 let value = if is_set { bit } else { 0 };
                 one(attribute, [value.to_ne_bytes(), bit.to_ne_bytes()].concat())
             }

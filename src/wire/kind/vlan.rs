@@ -14,9 +14,9 @@ const FIELDS: &[Field] = &[
     Field { key: "id", shape: Shape::U16(1) },
     // IFLA_VLAN_PROTOCOL.
     Field { key: "protocol", shape: Shape::U16BigEndian(5) },
-    Field { key: "reorder_hdr", shape: Shape::Flag { attribute: FLAGS, bit: 1 } },
-    Field { key: "gvrp", shape: Shape::Flag { attribute: FLAGS, bit: 2 } },
-    Field { key: "mvrp", shape: Shape::Flag { attribute: FLAGS, bit: 8 } },
-    Field { key: "loose_binding", shape: Shape::Flag { attribute: FLAGS, bit: 4 } },
-    Field { key: "bridge_binding", shape: Shape::Flag { attribute: FLAGS, bit: 16 } },
+    Field { key: "reorder_hdr", shape: Shape::SparseFlag { attribute: FLAGS, bit: 1 } },
+    Field { key: "gvrp", shape: Shape::SparseFlag { attribute: FLAGS, bit: 2 } },
+    Field { key: "mvrp", shape: Shape::SparseFlag { attribute: FLAGS, bit: 8 } },
+    Field { key: "loose_binding", shape: Shape::SparseFlag { attribute: FLAGS, bit: 4 } },
+    Field { key: "bridge_binding", shape: Shape::SparseFlag { attribute: FLAGS, bit: 16 } },
 ];

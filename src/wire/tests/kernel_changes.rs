@@ -140,7 +140,8 @@ fn links_on_another_are_created_with_their_settings() {
             wanted = wanted.with(observed.0, observed.1).unwrap();
         }
         let found = namespace.link(link);
-        assert_eq!(found.settings, Some(wanted), "{link}");
+        let settings = found.settings.unwrap();
+        assert_eq!(settings.overlaid_with(&wanted), settings, "{link}");
         assert_eq!(found.mac, mac(9), "{link}");
     }
     namespace.change(&Change::DeleteLink(name("m0"))).unwrap();
