@@ -131,3 +131,11 @@ pub(crate) const FILTER_RANGES_MAX: usize = 64;
 /// The same for destinations. Programs are tried in this order: an old kernel gives the options
 /// of a socket only 20 KiB (`net.core.optmem_max`), for the filter in use and the next together.
 pub(crate) const FILTER_DESTINATIONS_MAX: [usize; 3] = [256, 32, 1];
+
+/// The most next hops of a declared IPv4 route. They are stored inline, so that a change can be
+/// copied; a host with more uplinks than that has a routing daemon.
+pub(crate) const NEXTHOPS_MAX: usize = 16;
+
+/// How long an apply waits for duplicate address detection, which the kernel begins within a second
+/// and ends a second later, unless it is told to ask more often.
+pub(crate) const DAD_WAIT_MAX: Duration = Duration::from_secs(3);

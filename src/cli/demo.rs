@@ -12,8 +12,8 @@ use super::out::{Ink, Out};
 use super::run::{Teller, human};
 use crate::applier::Applier;
 use crate::desired::{
-    Desired, DesiredError, DesiredLink, ExtraAddresses, LinkDeclaration, Owner, RouteDeclaration,
-    State,
+    Desired, DesiredError, DesiredLink, DesiredRoute, ExtraAddresses, LinkDeclaration, Owner,
+    RouteDeclaration, State,
 };
 use crate::keeper::KeeperHandle;
 use crate::reconcile::{Outcome, Report};
@@ -182,9 +182,10 @@ fn delete_link(link: &DesiredLink) -> Break {
 fn replace_route(desired: &Desired) -> Option<Break> {
     let has_neighbours = |gateway: &IpAddr| {
         let prefixes = desired.links().iter().flat_map(|link| link.addresses.iter().flatten());
-        prefixes.into_iter().any(|prefix| prefix.contains(*gateway) && prefix.len <= 24)
+        prefixes.into_iter().any(|own| own.reaches().contains(*gateway) && own.prefix.len <= 24)
     };
-    let mut routes = desired.routes().iter().filter(|route| route.to.is_ipv4());
+    let is_plain = |route: &&DesiredRoute| route.to.is_ipv4() && route.tos == 0;
+    let mut routes = desired.routes().iter().filter(is_plain);
     let route = routes.find(|route| route.via.as_ref().is_some_and(has_neighbours))?;
     let via = neighbour(route.via?)?;
     let mut declaration = RouteDeclaration::new(route.to)

@@ -10,6 +10,7 @@ use crate::model::address::{self, Address};
 use crate::model::kind;
 use crate::model::link::{self, Link, OPER_NAMES};
 use crate::model::network::Network;
+use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{self, Route};
 use crate::model::text::LinkName;
@@ -126,6 +127,7 @@ pub(super) fn address(names: &dyn Names, own: &Address) -> Value {
         "flags": flag_names(own.flags, address::FLAG_NAMES),
         "flags_number": own.flags,
         "protocol": own.protocol,
+        "label": (!own.label.is_empty()).then(|| own.label.to_string()),
     })
 }
 
@@ -147,13 +149,18 @@ pub(super) fn route(names: &dyn Names, route: &Route) -> Value {
         "scope": address::scope_name(route.scope),
         "scope_number": route.scope,
         "source": text(route.source),
+        "onlink": route.flags & RTNH_F_ONLINK != 0,
         "flags_number": route.flags,
         "nexthop_id": route.nexthop_id,
+        "mtu": (route.metrics.mtu != 0).then_some(route.metrics.mtu),
+        "advmss": (route.metrics.advmss != 0).then_some(route.metrics.advmss),
         "hops": null,
     });
     if !route.hops.is_empty() {
         let hops = route.hops.iter().map(|hop| {
-            json!({ "via": text(hop.via), "dev": link_ref(names, hop.dev), "weight": hop.weight })
+            let dev = link_ref(names, hop.dev);
+            let (via, weight, onlink) = (text(hop.via), hop.weight, hop.onlink);
+            json!({ "via": via, "dev": dev, "weight": weight, "onlink": onlink })
         });
         value["hops"] = hops.collect();
     }

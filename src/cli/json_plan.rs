@@ -57,7 +57,12 @@ pub(super) fn plan(plan: &Plan) -> Value {
         "v": 1,
         "changes": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "blocked": plan.blocked.iter().map(blocked).collect::<Vec<_>>(),
+        "suspended": plan.suspended.iter().map(suspended).collect::<Vec<_>>(),
     })
+}
+
+fn suspended(object: &ObjectId) -> Value {
+    json!({ "object": object.type_name(), "name": name_of(object) })
 }
 
 pub(super) fn check(it: &Plan) -> Value {

@@ -67,6 +67,9 @@ pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
         let mark = out.ink(Ink::Warned, "!");
         out.line(format_args!("{mark} {blocked}"))?;
     }
+    for object in &plan.suspended {
+        out.line(format_args!("= {object}: suspended, for its link is declared down"))?;
+    }
     Ok(())
 }
 

@@ -198,6 +198,7 @@ fn name(names: &dyn Names, object: &Object) -> String {
             dev: names.name_of(route.key.dev),
             metric: route.key.slot.metric,
             table: route.key.slot.table,
+            tos: route.key.slot.tos,
         },
         Object::Nexthop(nexthop) => return format!("nexthop id {}", nexthop.id),
         Object::Neighbour(Neighbour { key, .. }) => {

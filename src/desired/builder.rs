@@ -3,16 +3,14 @@
 //! The document reads into the same declarations, so it knows no rule that the builder lacks.
 
 use std::fmt;
-use std::net::IpAddr;
 
+use super::builder_route::RouteDeclaration;
 use super::checks::{self, About};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
-use super::{Desired, Owner, PROTOCOL_DEFAULT, State};
-use crate::model::address::Prefix;
+use super::{Desired, DesiredAddress, Owner, PROTOCOL_DEFAULT, State};
 use crate::model::kind::Settings;
 use crate::model::object::ObjectId;
-use crate::model::route::{METRIC_IPV6_DEFAULT, TABLE_MAIN};
 use crate::model::text::{LinkName, Mac};
 
 impl Owner {
@@ -50,7 +48,7 @@ pub struct LinkDeclaration {
     pub(super) mac: Option<Mac>,
     pub(super) master: Option<LinkName>,
     pub(super) port: Option<Settings>,
-    pub(super) addresses: Option<Vec<Prefix>>,
+    pub(super) addresses: Option<Vec<DesiredAddress>>,
     pub(super) extra_addresses: Option<ExtraAddresses>,
 }
 
@@ -110,8 +108,11 @@ impl LinkDeclaration {
     }
 
     /// Its addresses, in their order; the first IPv4 one of a subnet is its primary.
-    pub fn addresses(mut self, addresses: impl IntoIterator<Item = Prefix>) -> Self {
-        self.addresses = Some(addresses.into_iter().collect());
+    pub fn addresses<A: Into<DesiredAddress>>(
+        mut self,
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.addresses = Some(addresses.into_iter().map(Into::into).collect());
         self
     }
 
@@ -120,72 +121,6 @@ impl LinkDeclaration {
     pub fn extra_addresses(mut self, extra: ExtraAddresses) -> Self {
         self.extra_addresses = Some(extra);
         self
-    }
-}
-
-/// One route to declare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteDeclaration {
-    pub(super) to: Prefix,
-    pub(super) via: Option<IpAddr>,
-    pub(super) dev: Option<LinkName>,
-    pub(super) metric: Option<u32>,
-    pub(super) table: u32,
-    pub(super) takeover: bool,
-}
-
-impl RouteDeclaration {
-    /// The route to that destination in the main table. It needs a gateway or a link yet.
-    pub fn new(to: Prefix) -> Self {
-        Self { to, via: None, dev: None, metric: None, table: TABLE_MAIN, takeover: false }
-    }
-
-    /// Its gateway, of the destination's family.
-    pub fn via(mut self, gateway: IpAddr) -> Self {
-        self.via = Some(gateway);
-        self
-    }
-
-    /// Its outgoing link.
-    pub fn dev(mut self, link: LinkName) -> Self {
-        self.dev = Some(link);
-        self
-    }
-
-    /// Its metric; lower is preferred. Default: the kernel's, 0 on IPv4 and 1024 on IPv6.
-    pub fn metric(mut self, metric: u32) -> Self {
-        self.metric = Some(metric);
-        self
-    }
-
-    /// Its routing table, 1 and up.
-    pub fn table(mut self, table: u32) -> Self {
-        self.table = table;
-        self
-    }
-
-    /// Whether it may be taken from a routing daemon that holds it.
-    pub fn takeover(mut self, takeover: bool) -> Self {
-        self.takeover = takeover;
-        self
-    }
-
-    /// The metric that the kernel will show: to IPv6 it makes 1024 of 0.
-    pub(super) fn metric_filled(&self) -> u32 {
-        match self.metric {
-            None | Some(0) if !self.to.is_ipv4() => METRIC_IPV6_DEFAULT,
-            metric => metric.unwrap_or(0),
-        }
-    }
-
-    pub(super) fn id(&self) -> ObjectId {
-        ObjectId::Route {
-            to: self.to,
-            via: self.via,
-            dev: self.dev,
-            metric: self.metric_filled(),
-            table: self.table,
-        }
     }
 }
 
@@ -317,6 +252,7 @@ impl std::error::Error for DesiredError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::Prefix;
     use crate::model::kind::{Kind, Value};
 
     fn name(text: &str) -> LinkName {
@@ -383,7 +319,7 @@ mod tests {
     fn a_zero_metric_is_the_kernels_own_on_ipv6() {
         let route = RouteDeclaration::new(prefix("2001:db8::", 32)).metric(0).dev(name("e"));
         let again = RouteDeclaration::new(prefix("2001:db8::", 32)).dev(name("e"));
-        let one = Desired::builder().route(route).build().unwrap();
+        let one = Desired::builder().route(route.clone()).build().unwrap();
         assert_eq!(one.routes()[0].metric, 1024);
         assert!(Desired::builder().route(route).route(again).build().is_err());
     }

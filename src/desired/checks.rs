@@ -5,10 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::builder::{ExtraAddresses, LinkDeclaration, RouteDeclaration};
+use super::builder::{ExtraAddresses, LinkDeclaration};
+use super::builder_route::RouteDeclaration;
 use super::joint::Joint;
 use super::values::{self, Fault};
+use super::values_address::check_address;
+use super::values_route::check_route;
 use super::{Desired, DesiredLink, DesiredRoute, Gone, Owner, State};
+use crate::model::change::NextHop;
 use crate::model::text::LinkName;
 
 /// What a problem is about.
@@ -18,8 +22,8 @@ pub(super) enum About {
     Owner { key: &'static str },
     /// A declared link; one of its keys (empty: the link itself), one item of that key's array.
     Link { index: usize, key: &'static str, item: usize },
-    /// A declared route, one of its keys (empty: the route itself).
-    Route { index: usize, key: &'static str },
+    /// A declared route, one of its keys (empty: the route itself), one item of that key's array.
+    Route { index: usize, key: &'static str, item: usize },
 }
 
 impl About {
@@ -78,27 +82,15 @@ pub(super) fn check_each(
             push(About::link(index, key), fault);
         }
         for (item, address) in link.addresses.iter().flatten().enumerate() {
-            if let Err(fault) = values::check_address(*address) {
+            for (_, fault) in check_address(address) {
                 let key = "addresses";
                 push(About::Link { index, key, item }, fault);
             }
         }
     }
     for (index, route) in routes.iter().enumerate() {
-        let table = match route.table {
-            0 => Err(Fault::new("there is no table 0", "the main table is 254")),
-            _ => Ok(()),
-        };
-        let checked = [
-            ("to", values::check_destination(route.to)),
-            ("via", values::check_via(route.to, route.via, route.dev)),
-            ("dev", route.dev.map_or(Ok(()), values::check_name)),
-            ("table", table),
-        ];
-        for (key, checked) in checked {
-            if let Err(fault) = checked {
-                push(About::Route { index, key }, fault);
-            }
+        for (key, item, fault) in check_route(route) {
+            push(About::Route { index, key, item }, fault);
         }
     }
     problems
@@ -117,7 +109,7 @@ pub(super) fn complete(
     let desired = Desired {
         owner,
         links: complete_links(links, &peer_of),
-        routes: routes.into_iter().map(complete_route).collect(),
+        routes: routes.iter().flat_map(complete_route).collect(),
         gone: Gone::default(),
         recreates: false,
     };
@@ -173,13 +165,34 @@ fn complete_links(
     complete.chain(peers).collect()
 }
 
-fn complete_route(route: RouteDeclaration) -> DesiredRoute {
-    DesiredRoute {
+/// The route, or each next hop of an IPv6 route that has several: the kernel holds each as a route
+/// of its own. One that has but one in its list is as one without a list.
+fn complete_route(route: &RouteDeclaration) -> Vec<DesiredRoute> {
+    let hops: Vec<_> = route.hops().collect();
+    let through = |hop: NextHop| DesiredRoute {
         to: route.to,
-        via: route.via,
-        dev: route.dev,
+        via: hop.via,
+        dev: hop.dev,
         metric: route.metric_filled(),
-        table: route.table,
+        table: route.table_filled(),
         takeover: route.takeover,
+        route_type: route.route_type,
+        scope: route.scope_filled(),
+        source: route.source,
+        onlink: hop.onlink,
+        metrics: route.metrics,
+        tos: route.tos,
+        weight: if hops.len() > 1 { hop.weight } else { 1 },
+        hops: Box::default(),
+    };
+    match hops[..] {
+        [] => vec![through(NextHop::default())],
+        [hop] => vec![through(hop)],
+        _ if !route.to.is_ipv4() => hops.iter().copied().map(through).collect(),
+        _ => {
+            let weight = 1;
+            let hops = hops.clone().into_boxed_slice();
+            vec![DesiredRoute { hops, weight, ..through(NextHop::default()) }]
+        }
     }
 }

@@ -15,11 +15,6 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
     (Table::Link, "txqueuelen"),
-    (Table::Route, "type"),
-    (Table::Route, "scope"),
-    (Table::Route, "src"),
-    (Table::Route, "tos"),
-    (Table::Route, "multipath"),
 ];
 
 /// What a key stands in.
@@ -31,6 +26,8 @@ pub(super) enum Table {
     Kind,
     Port,
     Route,
+    NextHop,
+    Address,
 }
 
 impl Table {
@@ -42,6 +39,8 @@ impl Table {
             Self::Kind => "of this kind",
             Self::Port => "of a port of that master",
             Self::Route => "of a route",
+            Self::NextHop => "of a next hop",
+            Self::Address => "of an address",
         }
     }
 }

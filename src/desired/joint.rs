@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::builder::{LinkDeclaration, RouteDeclaration};
+use super::builder::LinkDeclaration;
+use super::builder_route::RouteDeclaration;
 use super::checks::{About, Problem};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
@@ -243,7 +244,7 @@ impl<'d> Joint<'d> {
             return;
         };
         let mut addresses = link.addresses.iter().flatten();
-        if let Some(address) = addresses.find(|address| !address.is_ipv4()) {
+        if let Some(address) = addresses.find(|address| !address.prefix.is_ipv4()) {
             self.push(
                 About::link(index, "mtu"),
                 format!("an MTU of {mtu} leaves no IPv6, but `{}` has {address}", link.name),
@@ -255,7 +256,12 @@ impl<'d> Joint<'d> {
     fn check_addresses(&mut self) {
         for (index, link) in self.links.iter().enumerate() {
             let mut own = HashMap::new();
-            for (item, prefix) in link.addresses.iter().flatten().enumerate() {
+            for (item, declared) in link.addresses.iter().flatten().enumerate() {
+                // IPv4 may have one address with several other ends; on IPv6 it is one address.
+                let prefix = declared.prefix;
+                if declared.peer.is_some() && prefix.is_ipv4() {
+                    continue;
+                }
                 let on_this = own.insert(prefix.address, item).map(|item| (index, item));
                 let held = self.holders.get(&prefix.address).copied();
                 let on_other =
@@ -280,41 +286,38 @@ impl<'d> Joint<'d> {
 
     fn check_route(&mut self, index: usize) {
         let route = &self.routes[index];
-        let Some(dev) = route.dev else {
-            return self.check_gateway(index);
-        };
-        let about = About::Route { index, key: "dev" };
-        let declared = self.by_name.get(&dev).copied();
-        let absent = |at: &usize| self.links[*at].state == Some(State::Absent);
-        if let Some(gone) = declared.or(self.peer_of.get(&dev).copied()).filter(absent) {
-            self.push_against(
-                about,
-                About::link(gone, "state"),
-                format!("the route to {} needs `{dev}`, which is to be absent", route.to),
-                "name another link, or let that one exist",
-            );
-        } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
-            if let Some(mtu) = self.links[at].mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) {
+        for (item, hop) in route.hops().enumerate() {
+            let key_or = |key| if route.nexthops.is_empty() { key } else { "nexthops" };
+            let about = |key| About::Route { index, key: key_or(key), item };
+            self.check_gateway(about("via"), hop.via);
+            let Some(dev) = hop.dev else { continue };
+            let declared = self.by_name.get(&dev).copied();
+            let absent = |at: &usize| self.links[*at].state == Some(State::Absent);
+            if let Some(gone) = declared.or(self.peer_of.get(&dev).copied()).filter(absent) {
                 self.push_against(
-                    about,
-                    About::link(at, "mtu"),
-                    format!("the MTU of `{dev}`, {mtu}, leaves no IPv6 to route"),
-                    "IPv6 needs 1280: raise the MTU, or take the route out",
+                    about("dev"),
+                    About::link(gone, "state"),
+                    format!("the route to {} needs `{dev}`, which is to be absent", route.to),
+                    "name another link, or let that one exist",
                 );
+            } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
+                if let Some(mtu) = self.links[at].mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) {
+                    self.push_against(
+                        about("dev"),
+                        About::link(at, "mtu"),
+                        format!("the MTU of `{dev}`, {mtu}, leaves no IPv6 to route"),
+                        "IPv6 needs 1280: raise the MTU, or take the route out",
+                    );
+                }
             }
         }
-        self.check_gateway(index);
     }
 
     /// The kernel refuses a gateway that is its own address.
-    fn check_gateway(&mut self, index: usize) {
-        let Some(via) = self.routes[index].via else {
+    fn check_gateway(&mut self, about: About, via: Option<IpAddr>) {
+        let Some(via) = via.filter(|via| !is_link_local(*via)) else {
             return;
         };
-        let about = About::Route { index, key: "via" };
-        if is_link_local(via) {
-            return;
-        }
         if let Some((holder, item)) = self.holders.get(&via).copied() {
             let key = "addresses";
             let other = About::Link { index: holder, key, item };
@@ -328,18 +331,25 @@ impl<'d> Joint<'d> {
     fn check_duplicate_routes(&mut self) {
         let mut seen = HashMap::new();
         for (index, route) in self.routes.iter().enumerate() {
-            let hop = (!route.to.is_ipv4()).then_some((route.via, route.dev));
-            let identity = (route.table, route.to, route.metric_filled(), hop);
-            if let Some(first) = seen.insert(identity, index) {
-                seen.insert(identity, first);
-                let table = table_name(route.table).map(str::to_owned);
+            let hops: Vec<_> = match route.to.is_ipv4() {
+                true => vec![(None, None)],
+                false => route.hops().map(|hop| (hop.via, hop.dev)).collect(),
+            };
+            let hops = if hops.is_empty() { vec![(None, None)] } else { hops };
+            let (metric, table) = (route.metric_filled(), route.table_filled());
+            let first = hops.into_iter().find_map(|hop| {
+                let identity = (table, route.to, route.tos, metric, hop);
+                let first = *seen.entry(identity).or_insert(index);
+                (first != index).then_some(first)
+            });
+            if let Some(first) = first {
+                let name = table_name(table).map(str::to_owned);
                 let message = format!(
-                    "the route to {} with metric {} in table {} is declared twice",
+                    "the route to {} with metric {metric} in table {} is declared twice",
                     route.to,
-                    route.metric_filled(),
-                    table.unwrap_or_else(|| route.table.to_string())
+                    name.unwrap_or_else(|| table.to_string())
                 );
-                let about = |index| About::Route { index, key: "" };
+                let about = |index| About::Route { index, key: "", item: 0 };
                 let help = "keep one of the two, or give them different metrics";
                 self.push_against(about(index), about(first), message, help);
             }

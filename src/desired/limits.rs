@@ -49,3 +49,9 @@ pub(super) const MTU_MAX: u32 = 65536;
 
 /// The least MTU that IPv6 works with (RFC 8200, IPV6_MIN_MTU).
 pub(super) const MTU_IPV6_MIN: u32 = 1280;
+
+/// The greatest MTU of a route: the kernel takes a larger one for this (ip_metrics_convert).
+pub(super) const ROUTE_MTU_MAX: u32 = 65520;
+
+/// The greatest TCP segment size of a route, by the same.
+pub(super) const ADVMSS_MAX: u32 = 65495;

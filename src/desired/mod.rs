@@ -9,6 +9,7 @@
 //! `suggest.rs` help), the checks join them, `diagnostic.rs` tells what is wrong.
 
 mod builder;
+mod builder_route;
 mod checks;
 #[cfg(feature = "document")]
 mod diagnostic;
@@ -26,7 +27,11 @@ mod loops;
 #[cfg(feature = "document")]
 mod read;
 #[cfg(feature = "document")]
+mod read_address;
+#[cfg(feature = "document")]
 mod read_link;
+#[cfg(feature = "document")]
+mod read_route;
 #[cfg(feature = "document")]
 mod suggest;
 #[cfg(feature = "document")]
@@ -34,18 +39,22 @@ mod text;
 #[cfg(feature = "document")]
 mod tree;
 mod values;
+mod values_address;
+mod values_route;
 
+use std::fmt;
 use std::net::IpAddr;
 
-pub use builder::{
-    DesiredBuilder, DesiredError, DesiredProblem, ExtraAddresses, LinkDeclaration, RouteDeclaration,
-};
+pub use builder::{DesiredBuilder, DesiredError, DesiredProblem, ExtraAddresses, LinkDeclaration};
+pub use builder_route::RouteDeclaration;
 #[cfg(feature = "document")]
 pub use diagnostic::{Diagnostic, DocumentError, Location, Source};
 
 use crate::model::address::Prefix;
+use crate::model::change::NextHop;
 use crate::model::filter::Filter;
 use crate::model::kind::Settings;
+use crate::model::route::Metrics;
 use crate::model::text::{LinkName, Mac};
 
 /// The protocol number of our routes and addresses unless the owner says otherwise.
@@ -108,9 +117,71 @@ pub struct DesiredLink {
     /// What it is as a port of its master.
     pub port: Option<Settings>,
     /// Its addresses, in their order; `None` leaves them alone.
-    pub addresses: Option<Vec<Prefix>>,
+    pub addresses: Option<Vec<DesiredAddress>>,
     /// Whether permanent addresses that are not declared are taken away.
     pub remove_extra_addresses: bool,
+}
+
+/// One declared address of a link. What is not said of it is left as it is, save that an address is
+/// there for ever unless it is given a lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredAddress {
+    /// The address with the length of its prefix.
+    pub prefix: Prefix,
+    /// The other end of a point-to-point address; the prefix length is its own then.
+    pub peer: Option<IpAddr>,
+    /// IFA_LABEL, on IPv4: at most 15 bytes.
+    pub label: Option<LinkName>,
+    /// The RT_SCOPE_* number, on IPv4.
+    pub scope: Option<u8>,
+    /// The IFA_F_* flags that it has, of those that can be asked for.
+    pub flags: u32,
+    /// The flags that it does not have.
+    pub flags_off: u32,
+    /// For how many seconds it is valid from when it is put there; `None` is for ever. It counts
+    /// down, so of an address that is there only whether it has any lifetime is compared. When it
+    /// is over the kernel takes the address away, and a keeper puts it back.
+    pub valid_lft: Option<u32>,
+    /// For how many seconds it is preferred; `None` is for as long as it is valid. With 0 it is
+    /// deprecated at once, which is compared.
+    pub preferred_lft: Option<u32>,
+}
+
+impl DesiredAddress {
+    /// Nothing but the address.
+    pub fn new(prefix: Prefix) -> Self {
+        Self {
+            prefix,
+            peer: None,
+            label: None,
+            scope: None,
+            flags: 0,
+            flags_off: 0,
+            valid_lft: None,
+            preferred_lft: None,
+        }
+    }
+
+    /// The subnet that it makes reachable: its own, or that of its other end.
+    pub(crate) fn reaches(&self) -> Prefix {
+        Prefix { address: self.peer.unwrap_or(self.prefix.address), len: self.prefix.len }
+    }
+}
+
+impl From<Prefix> for DesiredAddress {
+    fn from(prefix: Prefix) -> Self {
+        Self::new(prefix)
+    }
+}
+
+/// `192.0.2.1/24`, `192.0.2.1 peer 192.0.2.2/32`.
+impl fmt::Display for DesiredAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            None => self.prefix.fmt(f),
+            Some(peer) => write!(f, "{} peer {peer}/{}", self.prefix.address, self.prefix.len),
+        }
+    }
 }
 
 /// The administrative state of a declared link.
@@ -124,14 +195,14 @@ pub enum State {
     Absent,
 }
 
-/// One declared route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One declared route; of an IPv6 route of several next hops, one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredRoute {
     /// The destination, its bits past the length zero.
     pub to: Prefix,
-    /// The gateway, of the destination's family.
+    /// The gateway, of the destination's family or, to IPv4, of either.
     pub via: Option<IpAddr>,
-    /// The outgoing link. One of `via` and `dev` is given.
+    /// The outgoing link. A route that leads somewhere has `via`, `dev` or `hops`.
     pub dev: Option<LinkName>,
     /// RTA_PRIORITY, with the kernel's default filled in: 0 on IPv4, 1024 on IPv6.
     pub metric: u32,
@@ -139,6 +210,22 @@ pub struct DesiredRoute {
     pub table: u32,
     /// Whether it may be taken from a routing daemon that holds it.
     pub takeover: bool,
+    /// The RTN_* number.
+    pub route_type: u8,
+    /// The RT_SCOPE_* number, with iproute2's default filled in; 0 on IPv6.
+    pub scope: u8,
+    /// The source address of what is sent along it.
+    pub source: Option<IpAddr>,
+    /// Whether the gateway is on the link, whatever the routes say.
+    pub onlink: bool,
+    /// RTA_METRICS.
+    pub metrics: Metrics,
+    /// The IPv4 type of service.
+    pub tos: u8,
+    /// The weight among the next hops of an IPv6 route, 1 and up.
+    pub weight: u16,
+    /// The next hops of an IPv4 route that has several; else empty.
+    pub hops: Box<[NextHop]>,
 }
 
 impl Desired {
@@ -165,7 +252,7 @@ impl Desired {
         let devices = self.links.iter().filter(|it| it.settings.is_none() && it.peer_of.is_none());
         let addresses = devices.flat_map(|device| {
             let addresses = device.addresses.iter().flatten();
-            addresses.map(|prefix| (device.name, *prefix))
+            addresses.map(|own| (device.name, own.prefix))
         });
         let gone = Gone { addresses: addresses.collect(), routes: self.routes.clone() };
         Some(Self { owner: Some(owner), gone, ..Self::default() })

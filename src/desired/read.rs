@@ -3,20 +3,18 @@
 //! Every rule of a single value is in `values.rs`, every joint one in `checks.rs`.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use super::builder::{LinkDeclaration, RouteDeclaration};
+use super::builder::LinkDeclaration;
+use super::builder_route::RouteDeclaration;
 use super::checks::{self, About};
 use super::diagnostic::Reports;
 use super::fields::{self, Table};
 use super::read_link;
-use super::text;
+use super::read_route;
 use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
-use crate::model::address::Prefix;
 use crate::model::kind::Kind;
-use crate::model::route::{TABLE_MAIN, table_name};
 use crate::model::text::LinkName;
 
 /// The version of the document that this program reads.
@@ -24,7 +22,6 @@ const VERSION: i128 = 1;
 
 const TOP_KEYS: &[&str] = &["version", "owner", "link", "route"];
 const OWNER_KEYS: &[&str] = &["name", "group", "protocol", "prune"];
-const ROUTE_KEYS: &[&str] = &["to", "via", "dev", "metric", "table", "takeover"];
 
 /// Where a declaration is written.
 #[derive(Debug)]
@@ -42,8 +39,8 @@ impl Place {
         Self { at, keys: Vec::new(), items: Vec::new() }
     }
 
-    fn of(&self, key: &str, item: Option<usize>) -> &At {
-        let item = item.filter(|_| key == "addresses");
+    pub(super) fn of(&self, key: &str, item: Option<usize>) -> &At {
+        let item = item.filter(|_| matches!(key, "addresses" | "nexthops"));
         let named = self.keys.iter().find(|(name, _)| *name == key);
         item.and_then(|item| self.items.get(item)).or(named.map(|(_, at)| at)).unwrap_or(&self.at)
     }
@@ -100,7 +97,9 @@ impl Reader<'_> {
             About::Link { index, key, item } => {
                 links.get(index).map(|place| place.of(key, Some(item)))
             }
-            About::Route { index, key } => routes.get(index).map(|place| place.of(key, None)),
+            About::Route { index, key, item } => {
+                routes.get(index).map(|place| place.of(key, Some(item)))
+            }
         };
         let (desired, problems) = checks::complete(self.owner, self.links, self.routes);
         for problem in problems {
@@ -245,111 +244,10 @@ impl Reader<'_> {
                 fields::wrong_node(self.reports, "route", item, "an array of tables", example);
                 continue;
             };
-            if let Some((route, place)) = read_route(self.reports, entries, &item.at) {
+            if let Some((route, place)) = read_route::read(self.reports, entries, &item.at) {
                 self.routes.push(route);
                 self.route_places.push(place);
             }
         }
     }
-}
-
-/// A route, where enough of it is right for the joint checks to make sense.
-fn read_route(
-    reports: &mut Reports,
-    entries: &[Entry],
-    at: &At,
-) -> Option<(RouteDeclaration, Place)> {
-    let mut place = Place::new(at.clone());
-    let mut draft = RouteDraft::default();
-    let mut is_whole = true;
-    for entry in entries {
-        if let Some(key) = ROUTE_KEYS.iter().find(|key| **key == entry.key) {
-            place.keys.push((key, entry.node.at.clone()));
-            is_whole &= draft.read_key(reports, entry).is_some();
-        } else {
-            fields::unknown_key(reports, entry, Table::Route, ROUTE_KEYS, None);
-        }
-    }
-    if !place.keys.iter().any(|(key, _)| *key == "to") {
-        let message = "the route has no `to`".to_owned();
-        let help = "add its destination: `to = \"198.51.100.0/24\"`, or `to = \"default\"`";
-        reports.push_missing(at, message, help.to_owned());
-    }
-    if !is_whole {
-        return None;
-    }
-    if draft.is_default && draft.via.is_none() {
-        let message = "`to = \"default\"` without `via` does not say IPv4 or IPv6".to_owned();
-        let help = "write `to = \"0.0.0.0/0\"` or `to = \"::/0\"`, or give `via`";
-        reports.push_missing(place.of("to", None), message, help.to_owned());
-    }
-    let route = draft.complete()?;
-    let key = if route.via.is_some() { "via" } else { "" };
-    let sound = values::check_via(route.to, route.via, route.dev);
-    // What a route without `via` lacks may stand in a line that the parser lost.
-    if sound.is_err() && !(reports.is_partial() && route.via.is_none()) {
-        fields::checked(reports, place.of(key, None), sound);
-    }
-    Some((route, place))
-}
-
-/// A route's keys as far as they are read.
-#[derive(Default)]
-struct RouteDraft {
-    to: Option<Prefix>,
-    is_default: bool,
-    via: Option<IpAddr>,
-    dev: Option<LinkName>,
-    metric: Option<u32>,
-    table: Option<u32>,
-    takeover: bool,
-}
-
-impl RouteDraft {
-    /// `None` where the value is wrong, which is reported then.
-    fn read_key(&mut self, reports: &mut Reports, entry: &Entry) -> Option<()> {
-        match entry.key.as_str() {
-            "to" => {
-                let example = "198.51.100.0/24";
-                self.is_default = fields::text(reports, entry, example)? == "default";
-                if !self.is_default {
-                    self.to = Some(fields::parsed(reports, entry, example, |text| {
-                        let to = text::parse_destination(text)?;
-                        values::check_destination(to).map(|()| to)
-                    })?);
-                }
-            }
-            "via" => {
-                let parse = text::parse_address;
-                self.via = Some(fields::parsed(reports, entry, "192.0.2.254", parse)?);
-            }
-            "dev" => self.dev = Some(fields::link_name(reports, entry)?),
-            "metric" => self.metric = Some(fields::number(reports, entry, 0, u32::MAX)?),
-            "table" => self.table = Some(read_table(reports, entry)?),
-            _ => self.takeover = fields::boolean(reports, entry)?,
-        }
-        Some(())
-    }
-
-    fn complete(self) -> Option<RouteDeclaration> {
-        let default = self.via.filter(|_| self.is_default);
-        Some(RouteDeclaration {
-            to: self.to.or(default.map(text::default_of))?,
-            via: self.via,
-            dev: self.dev,
-            metric: self.metric,
-            table: self.table.unwrap_or(TABLE_MAIN),
-            takeover: self.takeover,
-        })
-    }
-}
-
-/// A routing table by its number or one of the kernel's names.
-fn read_table(reports: &mut Reports, entry: &Entry) -> Option<u32> {
-    if let Value::Text(_) = entry.node.value {
-        let named = (1..=255).filter_map(|table| Some((table_name(table)?, table)));
-        let named: Vec<_> = named.collect();
-        return fields::word(reports, entry, &named);
-    }
-    fields::number(reports, entry, 1, u32::MAX)
 }

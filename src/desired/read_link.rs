@@ -8,8 +8,9 @@ use super::diagnostic::Reports;
 use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
+use super::read_address::read_addresses;
 use super::suggest;
-use super::text::{parse_address, parse_mac, parse_prefix};
+use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
 use super::values::{self, quoted};
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
@@ -127,34 +128,6 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         "extra_addresses" => link.extra_addresses = fields::word(reports, entry, EXTRA),
         _ => {}
     }
-}
-
-fn read_addresses(
-    reports: &mut Reports,
-    entry: &Entry,
-    link: &mut LinkDeclaration,
-    place: &mut Place,
-) {
-    const EXAMPLE: &str = "`addresses = [\"192.0.2.1/24\"]`";
-    // Given, if wrongly: what is said of a link without addresses does not hold.
-    link.addresses = Some(Vec::new());
-    let Value::Array(items) = &entry.node.value else {
-        return fields::wrong_type(reports, entry, "an array of strings", EXAMPLE);
-    };
-    let mut addresses = Vec::with_capacity(items.len());
-    for item in items {
-        let Value::Text(text) = &item.value else {
-            fields::wrong_node(reports, &entry.key, item, "an array of strings", EXAMPLE);
-            continue;
-        };
-        let parsed =
-            parse_prefix(text).and_then(|prefix| values::check_address(prefix).map(|()| prefix));
-        if let Some(prefix) = fields::checked(reports, &item.at, parsed) {
-            addresses.push(prefix);
-            place.items.push(item.at.clone());
-        }
-    }
-    link.addresses = Some(addresses);
 }
 
 fn probable_kind(entries: &[Entry]) -> Option<&'static Kind> {

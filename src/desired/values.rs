@@ -132,21 +132,6 @@ pub(super) fn check_mac(mac: Mac) -> Result<(), Fault> {
     ))
 }
 
-/// Of an address of a link.
-pub(super) fn check_address(prefix: Prefix) -> Result<(), Fault> {
-    check_prefix_len(prefix)?;
-    let what = match prefix.address {
-        address if address.is_multicast() => "a multicast address",
-        address if address.is_unspecified() => "the unspecified address",
-        IpAddr::V4(address) if address.is_broadcast() => "the broadcast address",
-        _ => return Ok(()),
-    };
-    Err(Fault::new(
-        format!("{} is {what}, which no link can have", prefix.address),
-        "give the link's own address",
-    ))
-}
-
 pub(super) fn check_prefix_len(prefix: Prefix) -> Result<(), Fault> {
     let (family, max) = match prefix.address {
         IpAddr::V4(_) => ("IPv4", 32),
@@ -159,56 +144,6 @@ pub(super) fn check_prefix_len(prefix: Prefix) -> Result<(), Fault> {
         format!("a prefix length of {} is too long for {family}", prefix.len),
         format!("it is 0 to {max}"),
     ))
-}
-
-/// Of a route's destination.
-pub(super) fn check_destination(to: Prefix) -> Result<(), Fault> {
-    check_prefix_len(to)?;
-    if to.network() == to {
-        return Ok(());
-    }
-    Err(Fault::new(
-        format!("{to} has bits set past its prefix length"),
-        format!("write {}", to.network()),
-    ))
-}
-
-/// Of a route's way: its gateway, its link, and what they go with.
-pub(super) fn check_via(
-    to: Prefix,
-    via: Option<IpAddr>,
-    dev: Option<LinkName>,
-) -> Result<(), Fault> {
-    let Some(via) = via else {
-        return if dev.is_some() {
-            Ok(())
-        } else {
-            Err(Fault::new(
-                format!("the route to {to} goes nowhere"),
-                "give `via` (the gateway) or `dev` (the outgoing link), or both",
-            ))
-        };
-    };
-    if via.is_ipv4() != to.is_ipv4() {
-        let (own, other) = if to.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
-        return Err(Fault::new(
-            format!("the gateway {via} is of {other}, but {to} is of {own}"),
-            format!("give an {own} gateway; one of the other family is not supported yet"),
-        ));
-    }
-    if via.is_unspecified() || via.is_multicast() {
-        return Err(Fault::new(
-            format!("{via} cannot be a gateway"),
-            "give the address of the next router",
-        ));
-    }
-    match via {
-        IpAddr::V6(gateway) if gateway.is_unicast_link_local() && dev.is_none() => Err(Fault::new(
-            format!("the gateway {via} is link-local, and so on every link"),
-            "say which one with `dev`",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Of a kind's settings as a whole, whoever made them. Each fault names its key.
@@ -282,16 +217,5 @@ mod tests {
             assert!(check_protocol(protocol).is_err(), "{protocol}");
         }
         assert!(check_protocol(82).is_ok());
-    }
-
-    #[test]
-    fn what_links_cannot_have_is_refused() {
-        let prefix = |address: &str, len| Prefix { address: address.parse().unwrap(), len };
-        assert!(check_address(prefix("192.0.2.1", 24)).is_ok());
-        for (address, len) in [("255.255.255.255", 32), ("ff02::1", 64), ("::", 0)] {
-            assert!(check_address(prefix(address, len)).is_err(), "{address}");
-        }
-        assert!(check_destination(prefix("224.0.0.0", 4)).is_ok());
-        assert!(check_destination(prefix("192.0.2.1", 24)).is_err());
     }
 }

@@ -21,7 +21,7 @@ use crate::model::link::Link;
 use crate::model::netconf::{Netconf, NetconfKey};
 use crate::model::network::{Network, Table, Tables};
 use crate::model::object::{Cause, Event, NetnsId, Object, ObjectKey as Key, What};
-use crate::model::route::{PROTOCOL_KERNEL, Route, RouteKey};
+use crate::model::route::{Metrics, PROTOCOL_KERNEL, Route, RouteKey};
 use crate::model::rule::Rule;
 
 /// The state of one namespace, and what is going on to complete it.
@@ -135,6 +135,14 @@ impl Mirror {
         if was_up && !link.is_up() {
             self.take_along(Trigger::LinkDown(link.index), tell);
         }
+        // With the MTU of a link goes that of IPv6 routes through it which are not below it, in
+        // silence (`fib6_nh_mtu_change` in net/ipv6/route.c).
+        let has_mtu = |route: &Route| !route.is_ipv4() && route.metrics.mtu != 0;
+        if before.is_some_and(|before| before.mtu != link.mtu)
+            && self.network.routes_through(link.index).any(has_mtu)
+        {
+            self.doubt.raise();
+        }
         // Joining or leaving a VRF takes all IPv4 routes through the link, those that going down
         // spares included, without a word (fib_netdev_event, NETDEV_CHANGEUPPER).
         let was_port_of = before.map_or(link.master, |before| before.master);
@@ -210,7 +218,7 @@ impl Mirror {
             return;
         }
         if shared && !route.replaced {
-            route.protocol = self.protocol_shown(&route);
+            (route.protocol, route.metrics) = self.shown_for_all(&route);
         }
         // The mark of a replacement is kept only where something else was pushed out.
         route.replaced = !displaced.is_empty();
@@ -239,13 +247,14 @@ impl Mirror {
         }
     }
 
-    /// The protocol by which a dump shows one of several IPv6 next hops: that of the oldest, while
-    /// the notification that it came has its own.
-    fn protocol_shown(&self, route: &Route) -> u8 {
+    /// The protocol and the metrics by which a dump shows one of several IPv6 next hops: those of
+    /// the oldest, while the notification that it came has its own.
+    fn shown_for_all(&self, route: &Route) -> (u8, Metrics) {
         let mut others = self.network.routes_in(route.key.slot);
         let known = self.network.route(route.key);
         let known = known.or_else(|| others.find(|other| may_have_siblings(other)));
-        known.map_or(route.protocol, |known| known.protocol)
+        let shown = known.unwrap_or(route);
+        (shown.protocol, shown.metrics)
     }
 
     /// The routes that a replacement took the place of: on IPv4 the first of the slot, on IPv6
@@ -641,7 +650,7 @@ mod tests {
     fn address(text: &str) -> Address {
         let prefix = Prefix { address: text.parse().unwrap(), len: 24 };
         let key = AddressKey { index: 1, prefix, peer: None };
-        Address { key, scope: 0, flags: 0x80, protocol: 0 }
+        Address { key, scope: 0, flags: 0x80, protocol: 0, label: LinkName::default() }
     }
 
     fn route() -> Route {
@@ -650,7 +659,8 @@ mod tests {
         let key = RouteKey { slot, via: None, dev: 1, route_type: RTN_UNICAST };
         let (protocol, scope, flags, source, nexthop_id) = (3, 0, 0, None, 0);
         let (hops, replaced) = (Box::default(), false);
-        Route { key, protocol, scope, flags, source, nexthop_id, hops, replaced }
+        let metrics = Metrics::default();
+        Route { key, protocol, scope, flags, source, nexthop_id, metrics, hops, replaced }
     }
 
     /// A link with an address and a route, read whole.

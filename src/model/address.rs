@@ -3,14 +3,26 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::text::LinkName;
+
 /// IFA_F_PERMANENT: without a lifetime (`linux/if_addr.h`).
 pub const IFA_F_PERMANENT: u32 = 0x80;
 /// IFA_F_SECONDARY on IPv4; the same bit is IFA_F_TEMPORARY on IPv6.
 pub const IFA_F_SECONDARY: u32 = 0x01;
 /// IFA_F_NODAD: used without duplicate address detection.
 pub const IFA_F_NODAD: u32 = 0x02;
+/// IFA_F_OPTIMISTIC: used while duplicate address detection is under way.
+pub const IFA_F_OPTIMISTIC: u32 = 0x04;
 /// IFA_F_DADFAILED: duplicate address detection found another owner.
 pub const IFA_F_DADFAILED: u32 = 0x08;
+/// IFA_F_HOMEADDRESS: the home address of a mobile host (RFC 6275).
+pub const IFA_F_HOMEADDRESS: u32 = 0x10;
+/// IFA_F_DEPRECATED: not chosen as the source of anything new.
+pub const IFA_F_DEPRECATED: u32 = 0x20;
+/// IFA_F_MANAGETEMPADDR: the kernel makes temporary addresses of its prefix.
+pub const IFA_F_MANAGETEMPADDR: u32 = 0x100;
+/// IFA_F_NOPREFIXROUTE: without a route to its subnet.
+pub const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 /// IFA_F_TENTATIVE: duplicate address detection is under way.
 pub const IFA_F_TENTATIVE: u32 = 0x40;
 
@@ -23,14 +35,14 @@ pub const SCOPE_HOST: u8 = 254;
 pub const FLAG_NAMES: &[(u32, &str)] = &[
     (IFA_F_SECONDARY, "secondary"),
     (IFA_F_NODAD, "nodad"),
-    (0x04, "optimistic"),
+    (IFA_F_OPTIMISTIC, "optimistic"),
     (IFA_F_DADFAILED, "dadfailed"),
-    (0x10, "home"),
-    (0x20, "deprecated"),
+    (IFA_F_HOMEADDRESS, "home"),
+    (IFA_F_DEPRECATED, "deprecated"),
     (IFA_F_TENTATIVE, "tentative"),
     (IFA_F_PERMANENT, "permanent"),
-    (0x100, "mngtmpaddr"),
-    (0x200, "noprefixroute"),
+    (IFA_F_MANAGETEMPADDR, "mngtmpaddr"),
+    (IFA_F_NOPREFIXROUTE, "noprefixroute"),
     (0x400, "autojoin"),
     (0x800, "stable-privacy"),
 ];
@@ -119,6 +131,16 @@ pub struct Address {
     pub flags: u32,
     /// IFA_PROTO: who added it; 0 where the kernel does not say.
     pub protocol: u8,
+    /// IFA_LABEL, on IPv4; mostly the name of the link.
+    pub label: LinkName,
+}
+
+impl AddressKey {
+    /// The subnet that the kernel counts it to: that of the far end, where it has one.
+    pub fn subnet(&self) -> Prefix {
+        let address = self.peer.unwrap_or(self.prefix.address);
+        Prefix { address, len: self.prefix.len }.network()
+    }
 }
 
 impl Address {
@@ -127,12 +149,18 @@ impl Address {
         self.flags & IFA_F_PERMANENT != 0
     }
 
+    /// Whether its network is still being asked whether it is free, and it is not in use yet.
+    pub fn is_tentative(&self) -> bool {
+        self.flags & IFA_F_TENTATIVE != 0 && self.flags & IFA_F_OPTIMISTIC == 0
+    }
+
     /// Calls `name` with the JSON key of each field that differs from `before`.
     pub fn changed_keys(&self, before: &Self, mut name: impl FnMut(&'static str)) {
         let differs = [
             (self.scope != before.scope, "scope"),
             (self.flags != before.flags, "flags"),
             (self.protocol != before.protocol, "protocol"),
+            (self.label != before.label, "label"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }

@@ -3,12 +3,15 @@
 //! Links are named, not numbered: the name is resolved when the request is encoded, so a plan
 //! can speak of links that one of its earlier steps makes.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::address::Prefix;
 use super::kind::Settings;
 use super::object::ObjectId;
+use super::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
 use super::text::{LinkName, Mac};
+use crate::limits::NEXTHOPS_MAX;
 
 /// A change of one object.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +35,10 @@ pub enum Change {
         protocol: u8,
         /// Whether it is there already, with other attributes.
         replace: bool,
+        /// The other end of a point-to-point address.
+        peer: Option<IpAddr>,
+        /// What else is said of it.
+        with: AddressAttributes,
     },
     /// Take an address away.
     DeleteAddress {
@@ -127,7 +134,22 @@ impl LinkUpdate {
     }
 }
 
-/// A route to be made, replaced or deleted.
+/// What is said of an address beside what it is. Absent is left to the kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct AddressAttributes {
+    /// IFA_LABEL, on IPv4.
+    pub label: Option<LinkName>,
+    /// The RT_SCOPE_* number, on IPv4.
+    pub scope: Option<u8>,
+    /// IFA_F_* flags to set.
+    pub flags: u32,
+    /// For how many seconds from now it is valid; `None` is for ever.
+    pub valid_lft: Option<u32>,
+    /// For how many seconds from now it is preferred; `None` is for as long as it is valid.
+    pub preferred_lft: Option<u32>,
+}
+
+/// A route to be made, replaced or deleted; a deletion looks at no attribute below `tos`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteChange {
     /// The destination.
@@ -142,6 +164,65 @@ pub struct RouteChange {
     pub table: u32,
     /// The RTPROT_* number; in a deletion 0 is any.
     pub protocol: u8,
+    /// The RTN_* number.
+    pub route_type: u8,
+    /// The IPv4 type of service.
+    pub tos: u8,
+    /// The RT_SCOPE_* number; IPv6 has none.
+    pub scope: u8,
+    /// RTA_PREFSRC.
+    pub source: Option<IpAddr>,
+    /// RTA_METRICS.
+    pub metrics: Metrics,
+    /// RTNH_F_ONLINK of the only next hop.
+    pub onlink: bool,
+    /// The weight of the only next hop, where it is one of several of an IPv6 route.
+    pub weight: u16,
+    /// The next hops of an IPv4 route that has several; `via` and `dev` are empty then.
+    pub hops: NextHops,
+}
+
+/// One next hop of a route, its link by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct NextHop {
+    /// The gateway.
+    pub via: Option<IpAddr>,
+    /// The outgoing link; without one the kernel finds it by the gateway.
+    pub dev: Option<LinkName>,
+    /// The weight, 1 to 256.
+    pub weight: u16,
+    /// Whether the gateway is on the link, whatever the routes say.
+    pub onlink: bool,
+}
+
+/// Up to [`NEXTHOPS_MAX`] next hops, stored inline so that a change can be copied.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct NextHops {
+    hops: [NextHop; NEXTHOPS_MAX],
+    len: u8,
+}
+
+impl NextHops {
+    /// The first [`NEXTHOPS_MAX`] of these; documents have no more.
+    pub fn new(hops: impl IntoIterator<Item = NextHop>) -> Self {
+        let mut all = Self::default();
+        for (slot, hop) in all.hops.iter_mut().zip(hops) {
+            *slot = hop;
+            all.len += 1;
+        }
+        all
+    }
+
+    /// They, in their order.
+    pub fn as_slice(&self) -> &[NextHop] {
+        self.hops.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for NextHops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
 }
 
 impl Change {
@@ -175,8 +256,33 @@ impl Change {
 impl RouteChange {
     /// How plans and reports name it.
     pub fn object(&self) -> ObjectId {
-        let Self { to, via, dev, metric, table, protocol: _ } = *self;
-        ObjectId::Route { to, via, dev, metric, table }
+        let Self { to, via, dev, metric, table, tos, .. } = *self;
+        ObjectId::Route { to, via, dev, metric, table, tos }
+    }
+
+    /// A unicast route of the main table to that destination, which goes nowhere yet.
+    pub fn new(to: Prefix, protocol: u8) -> Self {
+        Self {
+            to,
+            via: None,
+            dev: None,
+            metric: 0,
+            table: TABLE_MAIN,
+            protocol,
+            route_type: RTN_UNICAST,
+            tos: 0,
+            scope: 0,
+            source: None,
+            metrics: Metrics::default(),
+            onlink: false,
+            weight: 1,
+            hops: NextHops::default(),
+        }
+    }
+
+    /// The links that it names.
+    pub fn devs(&self) -> impl Iterator<Item = LinkName> + '_ {
+        self.dev.into_iter().chain(self.hops.as_slice().iter().filter_map(|hop| hop.dev))
     }
 }
 

@@ -136,8 +136,10 @@ fn goes_with(link: &Link) -> impl Iterator<Item = u32> + '_ {
     let is_here = link.lower_netns.is_none() && link.lower != 0;
     let unknown = link.settings.is_none() && !link.kind.is_empty() && is_here;
     let settings = link.settings.iter().flat_map(Settings::iter);
-    let known = settings.filter_map(|(key, value)| match (key.value, value) {
-        (ValueType::Lower | ValueType::Peer, Value::Index(index)) => Some(index),
+    let outlives = link.settings.is_some_and(|settings| settings.kind.outlives_lower);
+    let known = settings.filter_map(move |(key, value)| match (key.value, value) {
+        (ValueType::Lower, Value::Index(index)) if !outlives => Some(index),
+        (ValueType::Peer, Value::Index(index)) => Some(index),
         _ => None,
     });
     known.chain(unknown.then_some(link.lower))
@@ -242,7 +244,9 @@ mod tests {
     use super::*;
     use crate::model::address::{Address, Prefix};
     use crate::model::link::IFF_UP;
-    use crate::model::route::{Hop, RTN_LOCAL, RTN_UNICAST, RouteSlot, TABLE_LOCAL, TABLE_MAIN};
+    use crate::model::route::{
+        Hop, Metrics, RTN_LOCAL, RTN_UNICAST, RouteSlot, TABLE_LOCAL, TABLE_MAIN,
+    };
     use crate::model::text::LinkName;
 
     fn prefix(text: &str, len: u8) -> Prefix {
@@ -251,7 +255,7 @@ mod tests {
 
     fn address(index: u32, text: &str, len: u8) -> Address {
         let key = AddressKey { index, prefix: prefix(text, len), peer: None };
-        Address { key, scope: 0, flags: 0x80, protocol: 0 }
+        Address { key, scope: 0, flags: 0x80, protocol: 0, label: LinkName::default() }
     }
 
     fn route(table: u32, to: &str, len: u8, dev: u32, route_type: u8) -> Route {
@@ -259,7 +263,8 @@ mod tests {
         let key = RouteKey { slot, via: None, dev, route_type };
         let (protocol, scope, flags, source, nexthop_id) = (3, 0, 0, None, 0);
         let (hops, replaced) = (Box::default(), false);
-        Route { key, protocol, scope, flags, source, nexthop_id, hops, replaced }
+        let metrics = Metrics::default();
+        Route { key, protocol, scope, flags, source, nexthop_id, metrics, hops, replaced }
     }
 
     fn network() -> Network {
@@ -279,7 +284,7 @@ mod tests {
         network.put_route(Route { scope: SCOPE_HOST, ..to_host });
         network.put_route(route(TABLE_MAIN, "2001:db8::", 64, 1, RTN_UNICAST));
         network.put_route(route(TABLE_MAIN, "30.0.0.0", 24, 2, RTN_UNICAST));
-        let hop = |dev| Hop { via: None, dev, weight: 1 };
+        let hop = |dev| Hop { via: None, dev, weight: 1, onlink: false };
         let hops = Box::from([hop(1), hop(2)]);
         network.put_route(Route { hops, ..route(TABLE_MAIN, "40.0.0.0", 24, 1, RTN_UNICAST) });
         network

@@ -70,7 +70,7 @@ mod tests {
     use super::super::address::{Address, AddressKey, Prefix};
     use super::super::link::Link;
     use super::super::netconf::{Netconf, NetconfKey, NetconfScope};
-    use super::super::route::{Route, RouteKey, RouteSlot};
+    use super::super::route::{Metrics, Route, RouteKey, RouteSlot};
     use super::super::rule::Rule;
     use super::super::text::LinkName;
     use super::*;
@@ -86,6 +86,7 @@ mod tests {
                     scope: state,
                     flags: 0,
                     protocol: 0,
+                    label: LinkName::default(),
                 }),
                 2 => Object::Rule(Rule { priority: index, ..Rule::new(state == 0) }),
                 3 => {
@@ -105,6 +106,7 @@ mod tests {
                     flags: 0,
                     source: None,
                     nexthop_id: 0,
+                    metrics: Metrics::default(),
                     hops: Box::default(),
                     replaced: false,
                 }),

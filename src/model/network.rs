@@ -198,8 +198,8 @@ impl Network {
     /// How plans and reports name a route.
     pub fn id_of_route(&self, key: RouteKey) -> ObjectId {
         let RouteKey { slot, via, dev, .. } = key;
-        let RouteSlot { table, to, tos: _, metric } = slot;
-        ObjectId::Route { to, via, dev: self.name_of(dev), metric, table }
+        let RouteSlot { table, to, tos, metric } = slot;
+        ObjectId::Route { to, via, dev: self.name_of(dev), metric, table, tos }
     }
 
     /// Stores a link; returns what stood in its place.

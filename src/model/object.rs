@@ -215,6 +215,8 @@ pub enum ObjectId {
         metric: u32,
         /// The routing table.
         table: u32,
+        /// The IPv4 type of service.
+        tos: u8,
     },
 }
 
@@ -238,13 +240,16 @@ impl fmt::Display for ObjectId {
             Self::Link(name) => write!(f, "link {name}"),
             Self::Group(group) => write!(f, "links of group {group}"),
             Self::Address { link, prefix } => write!(f, "address {prefix} dev {link}"),
-            Self::Route { to, via, dev, metric, table } => {
+            Self::Route { to, via, dev, metric, table, tos } => {
                 match to.len {
                     0 if to.is_ipv4() => f.write_str("route default")?,
                     _ => write!(f, "route {to}")?,
                 }
                 via.iter().try_for_each(|via| write!(f, " via {via}"))?;
                 dev.iter().try_for_each(|dev| write!(f, " dev {dev}"))?;
+                if *tos != 0 {
+                    write!(f, " tos {tos:#x}")?;
+                }
                 if *metric != 0 {
                     write!(f, " metric {metric}")?;
                 }

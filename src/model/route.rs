@@ -12,6 +12,20 @@ pub const TABLE_LOCAL: u32 = 255;
 pub const RTN_UNICAST: u8 = 1;
 /// RTN_LOCAL.
 pub const RTN_LOCAL: u8 = 2;
+/// RTN_BROADCAST.
+pub const RTN_BROADCAST: u8 = 3;
+/// RTN_ANYCAST.
+pub const RTN_ANYCAST: u8 = 4;
+/// RTN_MULTICAST.
+pub const RTN_MULTICAST: u8 = 5;
+/// RTN_BLACKHOLE: dropped in silence.
+pub const RTN_BLACKHOLE: u8 = 6;
+/// RTN_UNREACHABLE: refused as unreachable.
+pub const RTN_UNREACHABLE: u8 = 7;
+/// RTN_PROHIBIT: refused as prohibited.
+pub const RTN_PROHIBIT: u8 = 8;
+/// RTN_THROW: looked up in the next table.
+pub const RTN_THROW: u8 = 9;
 /// RTPROT_UNSPEC: in a deletion, any protocol.
 pub const PROTOCOL_UNSPEC: u8 = 0;
 /// RTPROT_KERNEL: the kernel made it.
@@ -70,6 +84,11 @@ pub fn is_daemon_protocol(protocol: u8) -> bool {
     matches!(protocol, 1 | 8..=16 | 18 | 42 | 99 | 186..=192)
 }
 
+/// Whether routes of that type lead nowhere: without a gateway and a link.
+pub fn is_dead_end(route_type: u8) -> bool {
+    matches!(route_type, RTN_BLACKHOLE | RTN_UNREACHABLE | RTN_PROHIBIT | RTN_THROW)
+}
+
 /// What tells one route from another in the kernel's tables.
 ///
 /// The order of the fields makes the entries of one [`RouteSlot`] neighbours in a sorted map.
@@ -113,6 +132,8 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// RTA_NH_ID: the next hop object it uses; 0 for none.
     pub nexthop_id: u32,
+    /// RTA_METRICS; of several IPv6 next hops, those of the first.
+    pub metrics: Metrics,
     /// The hops of an IPv4 multipath route; empty for one hop.
     pub hops: Box<[Hop]>,
     /// Whether it came by a replacement (NLM_F_REPLACE) of another route of the same slot.
@@ -128,6 +149,17 @@ pub struct Hop {
     pub dev: u32,
     /// The weight, 1 and up.
     pub weight: u16,
+    /// RTNH_F_ONLINK.
+    pub onlink: bool,
+}
+
+/// The metrics of a route that are followed (RTA_METRICS); 0 is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// RTAX_MTU in bytes.
+    pub mtu: u32,
+    /// RTAX_ADVMSS in bytes: the greatest TCP segment that is offered.
+    pub advmss: u32,
 }
 
 impl Route {
@@ -149,6 +181,8 @@ impl Route {
             (self.flags != before.flags, "flags"),
             (self.source != before.source, "source"),
             (self.nexthop_id != before.nexthop_id, "nexthop_id"),
+            (self.metrics.mtu != before.metrics.mtu, "mtu"),
+            (self.metrics.advmss != before.metrics.advmss, "advmss"),
             (self.hops != before.hops, "hops"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));

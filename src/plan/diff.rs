@@ -136,11 +136,17 @@ impl Diff<'_> {
         differences: Vec<Difference>,
         also_removes: Vec<ObjectId>,
     ) {
-        let needs = match subject {
-            Subject::Route(position) => self.index.route_dev(position),
-            Subject::Link(_) | Subject::Addresses(_) | Subject::Strays => None,
-        };
-        let step = Step { change, differences, also_removes, subject, rank, needs };
+        let (mut needs, mut needs_source) = (None, None);
+        if let Subject::Route(position) = subject {
+            // The first that is not there yet, where any is not.
+            let devs = self.index.route_devs(position).iter().flatten().copied();
+            needs = devs.min_by_key(|dev| self.observed.index_of(*dev).is_some());
+            needs_source = self.desired.routes.get(position as usize).and_then(|it| it.source);
+        }
+        if matches!(change, Change::DeleteRoute(_)) {
+            (needs, needs_source) = (None, None);
+        }
+        let step = Step { change, differences, also_removes, subject, rank, needs, needs_source };
         self.plan.steps.push(step);
     }
 

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Subject;
-use crate::desired::{Desired, DesiredLink};
-use crate::model::address::Prefix;
+use crate::desired::{Desired, DesiredLink, DesiredRoute};
+use crate::model::change::NextHop;
 use crate::model::route::RouteSlot;
 use crate::model::text::LinkName;
 
@@ -20,9 +20,13 @@ pub(crate) struct DesiredIndex {
     /// What is to be looked at again when a link of that name comes, goes or changes.
     touched_by_link: HashMap<LinkName, Vec<Subject>>,
     routes_in_slot: HashMap<RouteSlot, Vec<u32>>,
-    /// For each declared route the link that it leaves through: the one that it names, else the
-    /// declared one whose addresses cover its gateway.
-    route_devs: Vec<Option<LinkName>>,
+    /// For each next hop of each declared route the link that it leaves through: the one that it
+    /// names, else the declared one whose addresses cover its gateway.
+    route_devs: Vec<Box<[Option<LinkName>]>>,
+    /// The routes that are from an address.
+    routes_from: HashMap<IpAddr, Vec<Subject>>,
+    /// The declared link that has an address.
+    holders: HashMap<IpAddr, u32>,
     /// Whether what is ours and not declared is looked for: there is an owner.
     has_strays: bool,
 }
@@ -36,6 +40,8 @@ impl DesiredIndex {
         index.depths = depths(desired, &index.links);
         for (position, link) in desired.links.iter().enumerate() {
             let position = count(position);
+            let addresses = link.addresses.iter().flatten();
+            index.holders.extend(addresses.map(|own| (own.prefix.address, position)));
             let own = [Subject::Link(position), Subject::Addresses(position)];
             index.touched_by_link.entry(link.name).or_default().extend(own);
             for other in needs(link).chain(link.settings.and_then(|settings| settings.peer())) {
@@ -44,13 +50,17 @@ impl DesiredIndex {
         }
         for (position, route) in desired.routes.iter().enumerate() {
             let subject = Subject::Route(count(position));
-            let dev = route.dev.or_else(|| link_covering(desired, route.via?));
-            index.route_devs.push(dev);
-            if let Some(dev) = dev {
-                index.touched_by_link.entry(dev).or_default().push(subject);
+            let hops = hops_of(route);
+            let devs = hops.iter().map(|hop| hop.dev.or_else(|| link_covering(desired, hop.via?)));
+            let devs: Box<[_]> = devs.collect();
+            for dev in devs.iter().flatten() {
+                index.touched_by_link.entry(*dev).or_default().push(subject);
             }
-            let slot = slot_of(route.to, route.table, route.metric);
-            index.routes_in_slot.entry(slot).or_default().push(count(position));
+            index.route_devs.push(devs);
+            if let Some(source) = route.source {
+                index.routes_from.entry(source).or_default().push(subject);
+            }
+            index.routes_in_slot.entry(slot_of(route)).or_default().push(count(position));
         }
         index
     }
@@ -60,9 +70,20 @@ impl DesiredIndex {
         self.links.get(&name).copied()
     }
 
-    /// The link that a declared route leaves through, as far as the document tells.
-    pub(crate) fn route_dev(&self, position: u32) -> Option<LinkName> {
-        self.route_devs.get(position as usize).copied().flatten()
+    /// The link that each next hop of a declared route leaves through, as far as the document
+    /// tells.
+    pub(crate) fn route_devs(&self, position: u32) -> &[Option<LinkName>] {
+        self.route_devs.get(position as usize).map_or(&[], |devs| devs)
+    }
+
+    /// The routes that are from that address.
+    pub(crate) fn routes_from(&self, source: IpAddr) -> &[Subject] {
+        self.routes_from.get(&source).map_or(&[], Vec::as_slice)
+    }
+
+    /// The position of the declared link that has that address.
+    pub(super) fn holder_of(&self, address: IpAddr) -> Option<u32> {
+        self.holders.get(&address).copied()
     }
 
     /// How many links stand between that one and the ground.
@@ -101,14 +122,24 @@ impl DesiredIndex {
 /// The declared link whose addresses cover a gateway.
 fn link_covering(desired: &Desired, gateway: IpAddr) -> Option<LinkName> {
     let covers = |link: &&DesiredLink| {
-        link.addresses.iter().flatten().any(|prefix| prefix.contains(gateway))
+        link.addresses.iter().flatten().any(|own| own.reaches().contains(gateway))
     };
     desired.links.iter().find(covers).map(|link| link.name)
 }
 
-/// The slot of a declared route; documents know no TOS.
-pub(super) fn slot_of(to: Prefix, table: u32, metric: u32) -> RouteSlot {
-    RouteSlot { table, to, tos: 0, metric }
+/// The slot of a declared route.
+pub(super) fn slot_of(route: &DesiredRoute) -> RouteSlot {
+    let DesiredRoute { table, to, tos, metric, .. } = *route;
+    RouteSlot { table, to, tos, metric }
+}
+
+/// The next hops of a declared route; none where it leads nowhere.
+pub(super) fn hops_of(route: &DesiredRoute) -> Vec<NextHop> {
+    let DesiredRoute { via, dev, weight, onlink, .. } = *route;
+    match (&route.hops[..], via.is_some() || dev.is_some()) {
+        ([], true) => vec![NextHop { via, dev, weight, onlink }],
+        (hops, _) => hops.to_vec(),
+    }
 }
 
 /// The links that must exist before that one can be as declared.

@@ -10,6 +10,7 @@ mod link;
 mod port;
 mod recreate;
 mod route;
+mod route_show;
 mod show;
 mod strays;
 #[cfg(test)]
@@ -33,6 +34,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What cannot be made so, or not yet.
     pub blocked: Vec<Blocked>,
+    /// What is declared and comes back with its link, which is declared to be down.
+    pub suspended: Vec<ObjectId>,
 }
 
 /// One change, and why it is needed.
@@ -48,6 +51,8 @@ pub struct Step {
     pub(crate) rank: Rank,
     /// A link that must exist by then, beside those that the change names.
     pub(crate) needs: Option<LinkName>,
+    /// An address that must be there and in use by then.
+    pub(crate) needs_source: Option<IpAddr>,
 }
 
 /// Where a step comes in the order of a plan.
@@ -109,6 +114,16 @@ pub enum Reason {
     /// Its link is down, and whether that link is up is not declared. It is waited for.
     #[error("waiting for link {0}, which is down; declare `state = \"up\"` or bring it up")]
     LinkIsDown(LinkName),
+    /// The host does not have the address that the route is from. It is waited for.
+    #[error("waiting for address {0}, which this host does not have")]
+    NoSuchAddress(IpAddr),
+    /// The address is being looked for on its network (duplicate address detection). That is
+    /// waited for.
+    #[error("waiting for {0} to be in use: its network is asked whether it is free")]
+    Tentative(IpAddr),
+    /// Duplicate address detection found the address in use.
+    #[error("another host on its network has {0}: take it away there, or declare another one")]
+    AddressTaken(IpAddr),
     /// A link of that name exists and is of another kind.
     #[error("a link of that name exists with kind {}, not {wanted}; rename that link, or let `--recreate` delete it", kind_or_none(.found))]
     OtherKind {
@@ -151,7 +166,10 @@ pub enum Reason {
 impl Reason {
     /// Whether it goes away by itself when what it waits for comes.
     pub fn is_waiting(&self) -> bool {
-        matches!(self, Self::NoSuchLink(_) | Self::LinkIsDown(_))
+        matches!(
+            self,
+            Self::NoSuchLink(_) | Self::LinkIsDown(_) | Self::NoSuchAddress(_) | Self::Tentative(_)
+        )
     }
 }
 

@@ -1,68 +1,159 @@
 //! Compares a declared route with what holds its slot.
 
+use std::net::IpAddr;
+
 use super::diff::{Diff, Subject};
-use super::index::slot_of;
-use super::{Difference, Rank, Reason, Shown, via_shown};
+use super::index::{hops_of, slot_of};
+use super::{Rank, Reason};
 use crate::desired::{DesiredRoute, State};
-use crate::model::change::{Change, RouteChange};
+use crate::model::address::IFA_F_DADFAILED;
+use crate::model::change::{Change, NextHop, NextHops, RouteChange};
+use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
-    PROTOCOL_KERNEL, PROTOCOL_UNSPEC, RTN_UNICAST, Route, is_daemon_protocol, protocol_name,
-    type_name,
+    Hop, Metrics, PROTOCOL_KERNEL, PROTOCOL_UNSPEC, Route, is_daemon_protocol, is_dead_end,
 };
+use crate::model::text::LinkName;
+
+/// Whether a next hop can be used.
+enum Way {
+    Open,
+    /// Its link is declared to be down, and it comes back with it.
+    Suspended,
+    Blocked(Reason),
+}
 
 impl Diff<'_> {
     pub(super) fn route(&mut self, position: u32) {
-        let Some(&wanted) = self.desired.routes.get(position as usize) else {
+        let desired = self.desired;
+        let Some(wanted) = desired.routes.get(position as usize) else {
             return;
         };
         let subject = Subject::Route(position);
-        let change = self.route_change(&wanted);
-        if let Some(dev) = self.index.route_dev(position) {
-            let declared = self.declared(dev).and_then(|link| link.state);
-            if declared == Some(State::Down) {
-                return; // Suspended: it comes back with its link.
+        let mut change = self.route_change(wanted);
+        let hops = hops_of(wanted);
+        let mut open = Vec::with_capacity(hops.len());
+        let mut reasons = Vec::new();
+        for (hop, dev) in hops.iter().zip(self.index.route_devs(position)) {
+            match dev.map_or(Way::Open, |dev| self.way(dev)) {
+                Way::Open => open.push(*hop),
+                Way::Suspended => {}
+                Way::Blocked(reason) => reasons.push(reason),
             }
-            if !self.will_exist(dev) {
-                return self.block(subject, change.object(), Reason::NoSuchLink(dev));
+        }
+        let is_waiting = !reasons.is_empty();
+        for reason in reasons {
+            self.block(subject, change.object(), reason);
+        }
+        if open.is_empty() && !hops.is_empty() {
+            if !is_waiting {
+                self.plan.suspended.push(change.object());
             }
-            // One that is still to be made is made down, unless it is declared up.
-            let found = match self.declared(dev) {
-                Some(wanted) => self.find(wanted, None),
-                None => self.observed.link_named(dev).copied(),
-            };
-            let is_down = found.is_none_or(|link| !link.is_up());
-            if is_down && declared != Some(State::Up) {
-                return self.block(subject, change.object(), Reason::LinkIsDown(dev));
+            return;
+        }
+        if let Some(reason) = wanted.source.and_then(|source| self.source(source)) {
+            return self.block(subject, change.object(), reason);
+        }
+        if hops.len() > 1 {
+            // What cannot be used now joins the others when it can.
+            match open[..] {
+                [NextHop { via, dev, onlink, .. }] => {
+                    (change.via, change.dev, change.onlink) = (via, dev, onlink);
+                }
+                _ => change.hops = NextHops::new(open.iter().copied()),
             }
         }
         if wanted.to.is_ipv4() {
-            self.route_ipv4(subject, &wanted, change);
+            self.route_ipv4(subject, wanted, &open, change);
         } else {
-            self.route_ipv6(subject, &wanted, change);
+            self.route_ipv6(subject, wanted, change);
+        }
+    }
+
+    fn way(&self, dev: LinkName) -> Way {
+        let declared = self.declared(dev).and_then(|link| link.state);
+        if declared == Some(State::Down) {
+            return Way::Suspended;
+        }
+        if !self.will_exist(dev) {
+            return Way::Blocked(Reason::NoSuchLink(dev));
+        }
+        // One that is still to be made is made down, unless it is declared up.
+        let found = match self.declared(dev) {
+            Some(wanted) => self.find(wanted, None),
+            None => self.observed.link_named(dev).copied(),
+        };
+        let is_down = found.is_none_or(|link| !link.is_up());
+        if is_down && declared != Some(State::Up) {
+            return Way::Blocked(Reason::LinkIsDown(dev));
+        }
+        Way::Open
+    }
+
+    /// Why no route can be from that address now. One that is declared and not there yet comes
+    /// before the routes.
+    fn source(&self, source: IpAddr) -> Option<Reason> {
+        let holder =
+            self.index.holder_of(source).and_then(|at| self.desired.links.get(at as usize));
+        let now = match holder.map(|holder| self.find(holder, None)) {
+            Some(Some(found)) => {
+                self.observed.addresses_of(found.index).find(|own| own.key.prefix.address == source)
+            }
+            Some(None) => None,
+            None => self.observed.addresses().find(|own| own.key.prefix.address == source),
+        };
+        match now {
+            Some(now) if now.flags & IFA_F_DADFAILED != 0 => Some(Reason::AddressTaken(source)),
+            Some(now) if now.is_tentative() => Some(Reason::Tentative(source)),
+            None if holder.is_none() => Some(Reason::NoSuchAddress(source)),
+            _ => None,
         }
     }
 
     fn route_change(&self, wanted: &DesiredRoute) -> RouteChange {
-        let DesiredRoute { to, via, dev, metric, table, takeover: _ } = *wanted;
-        RouteChange { to, via, dev, metric, table, protocol: self.desired.protocol() }
+        let DesiredRoute { to, via, dev, metric, table, route_type, .. } = *wanted;
+        let DesiredRoute { tos, scope, source, metrics, onlink, weight, .. } = *wanted;
+        RouteChange {
+            via,
+            dev,
+            metric,
+            table,
+            route_type,
+            tos,
+            scope,
+            source,
+            metrics,
+            onlink,
+            weight,
+            ..RouteChange::new(to, self.desired.protocol())
+        }
     }
 
     /// An IPv4 slot has one holder: it is replaced, or there is none and the route is added.
-    fn route_ipv4(&mut self, subject: Subject, wanted: &DesiredRoute, change: RouteChange) {
+    fn route_ipv4(
+        &mut self,
+        subject: Subject,
+        wanted: &DesiredRoute,
+        open: &[NextHop],
+        change: RouteChange,
+    ) {
         let observed = self.observed;
-        let slot = slot_of(wanted.to, wanted.table, wanted.metric);
-        if observed.routes_in(slot).any(|now| self.is_as_wanted(wanted, now, change.protocol)) {
+        let slot = slot_of(wanted);
+        let is_as_wanted =
+            |now: &Route| self.has_hops(now, &hops_of(wanted), open) && self.is_alike(wanted, now);
+        if observed.routes_in(slot).any(is_as_wanted) {
             return;
         }
-        let rank = Rank::Route { has_gateway: wanted.via.is_some() };
+        let has_gateway = open.iter().any(|hop| hop.via.is_some());
+        let rank = Rank::Route { has_gateway };
         let Some(holder) = observed.routes_in(slot).next() else {
-            return self.step(subject, rank, Change::CreateRoute(change), Vec::new(), Vec::new());
+            let made = self.made(&change);
+            return self.step(subject, rank, Change::CreateRoute(change), made, Vec::new());
         };
-        if self.is_refused(wanted, holder, change.protocol) {
+        if self.is_refused(wanted, holder) {
             let reason = Reason::HeldByDaemon { protocol: holder.protocol };
             return self.block(subject, change.object(), reason);
         }
-        let differences = self.route_differences(wanted, holder, change.protocol);
+        let differences = self.route_differences(&change, holder);
         self.step(subject, rank, Change::ReplaceRoute(change), differences, Vec::new());
     }
 
@@ -73,10 +164,10 @@ impl Diff<'_> {
     /// protocol, and stay so in the mirror: no notification tells when it is alone again.
     fn route_ipv6(&mut self, subject: Subject, wanted: &DesiredRoute, change: RouteChange) {
         let observed = self.observed;
-        let slot = slot_of(wanted.to, wanted.table, wanted.metric);
+        let slot = slot_of(wanted);
         let rank = Rank::Route { has_gateway: wanted.via.is_some() };
         let same_hop = observed.routes_in(slot).find(|now| self.is_same_hop(wanted, now));
-        if let Some(now) = same_hop.filter(|now| self.is_refused(wanted, now, change.protocol)) {
+        if let Some(now) = same_hop.filter(|now| self.is_refused(wanted, now)) {
             let reason = Reason::HeldByDaemon { protocol: now.protocol };
             return self.block(subject, change.object(), reason);
         }
@@ -87,12 +178,12 @@ impl Diff<'_> {
             let removal = Change::DeleteRoute(self.observed_change(rival));
             self.step(subject, rank, removal, Vec::new(), Vec::new());
         }
-        let mut differences = Vec::new();
+        let mut differences = self.made(&change);
         if let Some(now) = same_hop {
-            if self.is_as_wanted(wanted, now, change.protocol) || self.is_sibling(now) {
+            if self.is_alike(wanted, now) || self.is_sibling(now) {
                 return;
             }
-            differences = self.route_differences(wanted, now, change.protocol);
+            differences = self.route_differences(&change, now);
             let removal = Change::DeleteRoute(self.observed_change(now));
             self.step(subject, rank, removal, differences.clone(), Vec::new());
         }
@@ -100,8 +191,8 @@ impl Diff<'_> {
     }
 
     /// Whether it is one of several next hops with a gateway: all of them are shown under the
-    /// protocol of the first, so its own cannot be told.
-    fn is_sibling(&self, now: &Route) -> bool {
+    /// protocol and the metrics of the first, so its own cannot be told.
+    pub(super) fn is_sibling(&self, now: &Route) -> bool {
         let siblings = self.observed.routes_in(now.key.slot).filter(|hop| hop.key.via.is_some());
         now.key.via.is_some() && siblings.count() > 1
     }
@@ -115,57 +206,49 @@ impl Diff<'_> {
         let may_go = !is_foreign || (now.replaced && !is_daemon_protocol(now.protocol));
         may_go
             && now.protocol != PROTOCOL_KERNEL
-            && now.key.route_type == RTN_UNICAST
             && !declared.any(|wanted| self.is_same_hop(wanted, now))
     }
 
+    /// On IPv6: the kernel gives a route that leads nowhere the loopback for a link.
     fn is_same_hop(&self, wanted: &DesiredRoute, now: &Route) -> bool {
         let dev = wanted.dev.map(|dev| self.observed.index_of(dev));
-        now.key.via == wanted.via
+        let is_same_way = now.key.via == wanted.via
             && dev.is_none_or(|dev| dev == Some(now.key.dev))
-            && now.hops.is_empty()
-            && now.nexthop_id == 0
+            && now.nexthop_id == 0;
+        now.key.route_type == wanted.route_type && (is_same_way || is_dead_end(wanted.route_type))
     }
 
-    fn is_as_wanted(&self, wanted: &DesiredRoute, now: &Route, protocol: u8) -> bool {
-        self.is_same_hop(wanted, now)
-            && now.key.route_type == RTN_UNICAST
-            && now.protocol == protocol
+    /// On IPv4: whether all next hops are declared ones, and those that can be used are there.
+    fn has_hops(&self, now: &Route, declared: &[NextHop], open: &[NextHop]) -> bool {
+        let observed = hops_now(now);
+        // Of one that is alone the kernel shows no weight.
+        let is_alone = observed.len() == 1;
+        let is_it = |wanted: &NextHop, hop: &Hop| {
+            let dev = wanted.dev.map(|dev| self.observed.index_of(dev));
+            hop.via == wanted.via
+                && dev.is_none_or(|dev| dev == Some(hop.dev))
+                && hop.onlink == wanted.onlink
+                && (is_alone || hop.weight == wanted.weight)
+        };
+        now.nexthop_id == 0
+            && observed.iter().all(|hop| declared.iter().any(|wanted| is_it(wanted, hop)))
+            && open.iter().all(|wanted| observed.iter().any(|hop| is_it(wanted, hop)))
     }
 
-    fn is_refused(&self, wanted: &DesiredRoute, now: &Route, protocol: u8) -> bool {
-        now.protocol != protocol && is_daemon_protocol(now.protocol) && !wanted.takeover
+    /// Whether it is as declared in all but its next hops.
+    fn is_alike(&self, wanted: &DesiredRoute, now: &Route) -> bool {
+        let is_onlink = now.flags & RTNH_F_ONLINK != 0;
+        now.key.route_type == wanted.route_type
+            && now.protocol == self.desired.protocol()
+            && now.scope == wanted.scope
+            && now.source == wanted.source
+            && now.metrics == wanted.metrics
+            && (wanted.to.is_ipv4() || is_onlink == wanted.onlink)
     }
 
-    fn route_differences(
-        &self,
-        wanted: &DesiredRoute,
-        now: &Route,
-        protocol: u8,
-    ) -> Vec<Difference> {
-        let mut differences = Vec::new();
-        if now.key.via != wanted.via {
-            let (from, to) = (via_shown(now.key.via), via_shown(wanted.via));
-            differences.push(Difference { key: "via", from, to });
-        }
-        let dev_now = self.observed.name_of(now.key.dev);
-        if let Some(dev) = wanted.dev.filter(|&dev| Some(dev) != dev_now) {
-            let from = dev_now.map(Shown::Name);
-            differences.push(Difference { key: "dev", from, to: Some(dev.into()) });
-        }
-        if now.key.route_type != RTN_UNICAST {
-            let from = type_name(now.key.route_type).map(Shown::Word);
-            differences.push(Difference { key: "type", from, to: Some("unicast".into()) });
-        }
-        if now.protocol != protocol {
-            let shown = |protocol| protocol_name(protocol).map_or(protocol.into(), Shown::Word);
-            differences.push(Difference::new("protocol", shown(now.protocol), shown(protocol)));
-        }
-        if !now.hops.is_empty() {
-            let hops = u32::try_from(now.hops.len()).unwrap_or(u32::MAX);
-            differences.push(Difference::new("hops", hops, 1u32));
-        }
-        differences
+    fn is_refused(&self, wanted: &DesiredRoute, now: &Route) -> bool {
+        let is_foreign = now.protocol != self.desired.protocol();
+        is_foreign && is_daemon_protocol(now.protocol) && !wanted.takeover
     }
 
     /// A route that is there, spelt as the request that names it and no other. One of several
@@ -173,13 +256,36 @@ impl Diff<'_> {
     pub(super) fn observed_change(&self, now: &Route) -> RouteChange {
         let slot = now.key.slot;
         let is_sibling = !now.is_ipv4() && self.is_sibling(now);
+        let protocol = if is_sibling { PROTOCOL_UNSPEC } else { now.protocol };
+        let named = |hop: &Hop| NextHop {
+            via: hop.via,
+            dev: self.observed.name_of(hop.dev),
+            weight: hop.weight,
+            onlink: hop.onlink,
+        };
+        let is_one = now.hops.is_empty();
         RouteChange {
-            to: slot.to,
-            via: now.key.via,
-            dev: self.observed.name_of(now.key.dev),
+            via: now.key.via.filter(|_| is_one),
+            dev: self.observed.name_of(now.key.dev).filter(|_| is_one),
             metric: slot.metric,
             table: slot.table,
-            protocol: if is_sibling { PROTOCOL_UNSPEC } else { now.protocol },
+            tos: slot.tos,
+            route_type: now.key.route_type,
+            scope: now.scope,
+            source: now.source,
+            metrics: Metrics::default(),
+            hops: NextHops::new(now.hops.iter().map(named)),
+            ..RouteChange::new(slot.to, protocol)
         }
+    }
+}
+
+/// The next hops of an IPv4 route.
+pub(super) fn hops_now(now: &Route) -> Vec<Hop> {
+    let onlink = now.flags & RTNH_F_ONLINK != 0;
+    let one = Hop { via: now.key.via, dev: now.key.dev, weight: 1, onlink };
+    match (&now.hops[..], one.via.is_some() || one.dev != 0) {
+        ([], true) => vec![one],
+        (hops, _) => hops.to_vec(),
     }
 }

@@ -97,7 +97,7 @@ impl Diff<'_> {
             return;
         }
         let gone = self.desired.gone.routes.iter();
-        let gone: HashSet<_> = gone.map(|it| slot_of(it.to, it.table, it.metric)).collect();
+        let gone: HashSet<_> = gone.map(slot_of).collect();
         for route in observed.routes().filter(|route| route.protocol == owner.protocol) {
             let mut devs = route.hops.iter().map(|hop| hop.dev).chain([route.key.dev]);
             let goes_along = devs.any(|dev| strays.contains(&dev));

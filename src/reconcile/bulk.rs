@@ -170,5 +170,5 @@ fn set_group(name: LinkName, group: u32, subject: Subject, rank: Rank) -> Step {
 
 fn step(change: Change, subject: Subject, rank: Rank) -> Step {
     let (differences, also_removes) = (Vec::new(), Vec::new());
-    Step { change, differences, also_removes, subject, rank, needs: None }
+    Step { change, differences, also_removes, subject, rank, needs: None, needs_source: None }
 }

@@ -15,6 +15,7 @@ mod touched;
 mod track;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use self::bindings::Bindings;
@@ -22,7 +23,8 @@ use self::bulk::{Bulk, Stage};
 pub use self::report::{Attempt, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
-use crate::limits::{APPLY_ROUNDS_MAX, QUIET_RESET};
+use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET};
+use crate::model::address::Address;
 use crate::model::change::{Change, NewLink};
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
@@ -56,6 +58,9 @@ pub(crate) struct Reconcile {
     tracks: HashMap<ObjectId, Track>,
     /// Subjects to look at again, and when.
     later: BTreeSet<(Instant, Subject)>,
+    /// Subjects with an address whose network is being asked whether it is free, and until when
+    /// that is waited for; `None` where it took too long. In mode `Once` alone.
+    awaited: HashMap<Subject, Option<Instant>>,
     round: VecDeque<Pending>,
     in_flight: usize,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
@@ -126,6 +131,7 @@ impl Reconcile {
             blocked: HashMap::new(),
             tracks: HashMap::new(),
             later: BTreeSet::new(),
+            awaited: HashMap::new(),
             round: VecDeque::new(),
             in_flight: 0,
             touched: BTreeSet::new(),
@@ -171,6 +177,9 @@ impl Reconcile {
     /// [`handle_sent`]: Self::handle_sent
     /// [`handle_result`]: Self::handle_result
     pub(crate) fn poll_step(&mut self, now: Instant, network: &Network) -> Option<&Step> {
+        for until in self.awaited.values_mut().filter(|until| until.is_some_and(|at| at <= now)) {
+            *until = None;
+        }
         if self.in_flight == 0 && self.round.is_empty() {
             match self.bulk.as_ref().map(|bulk| bulk.stage) {
                 None => self.plan_round(now, network),
@@ -197,7 +206,8 @@ impl Reconcile {
 
     /// When to be asked again if nothing happens.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.later.first().map(|(at, _)| *at)
+        let awaited = self.awaited.values().flatten().min().copied();
+        self.later.first().map(|(at, _)| *at).into_iter().chain(awaited).min()
     }
 
     /// What to tell: attempts, conflicts, blocked objects, convergence.
@@ -208,7 +218,8 @@ impl Reconcile {
     /// Whether nothing is being done and nothing is left to do now.
     pub(crate) fn is_settled(&self) -> bool {
         let is_idle = self.round.is_empty() && self.bulk.is_none();
-        is_idle && self.dirty.is_empty() && self.later.is_empty()
+        let is_waiting = self.awaited.values().any(Option::is_some);
+        is_idle && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
     }
 
     /// Whether every declared object was as declared when last looked at.
@@ -237,7 +248,7 @@ impl Reconcile {
         subjects.sort_unstable();
         let mut plan = Plan::default();
         for &subject in &subjects {
-            self.compare(subject, network, &mut plan);
+            self.compare(now, subject, network, &mut plan);
         }
         plan.sort();
         for step in plan.steps {
@@ -254,7 +265,7 @@ impl Reconcile {
     }
 
     /// Compares one subject: its steps go into `plan`, its obstacles are reported when new.
-    fn compare(&mut self, subject: Subject, network: &Network, plan: &mut Plan) {
+    fn compare(&mut self, now: Instant, subject: Subject, network: &Network, plan: &mut Plan) {
         let position = match subject {
             Subject::Link(at) | Subject::Addresses(at) => Some(at),
             Subject::Route(_) | Subject::Strays => None,
@@ -281,6 +292,7 @@ impl Reconcile {
             own.steps
                 .retain(|step| !matches!(step.change, Change::DeleteLink(name) if is_bound(name)));
         }
+        self.note_tentative(now, subject, &own.blocked);
         plan.steps.append(&mut own.steps);
         let has_steps = plan.steps.len() > steps_before;
         if own.blocked.is_empty() {
@@ -294,11 +306,21 @@ impl Reconcile {
         }
     }
 
+    /// Duplicate address detection takes a second or two, and ends with an event.
+    fn note_tentative(&mut self, now: Instant, subject: Subject, blocked: &[Blocked]) {
+        if !blocked.iter().any(|it| matches!(it.reason, Reason::Tentative(_))) {
+            self.awaited.remove(&subject);
+        } else if self.mode == Mode::Once {
+            self.awaited.entry(subject).or_insert(Some(now + DAD_WAIT_MAX));
+        }
+    }
+
     fn report_blocked(&mut self, subject: Subject, blocked: Vec<Blocked>) {
         let before = self.blocked.get(&subject);
         if before != Some(&blocked) {
             for blocked in &blocked {
-                if before.is_none_or(|before| !before.contains(blocked)) {
+                let is_passing = matches!(blocked.reason, Reason::Tentative(_));
+                if !is_passing && before.is_none_or(|before| !before.contains(blocked)) {
                     self.reports.push_back(Report::Blocked(blocked.clone()));
                 }
             }
@@ -324,9 +346,11 @@ impl Reconcile {
         let object = step.change.object();
         let is_revert = self.clean.contains(&step.subject);
         let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
-        if !is_there || !names_resolve(&step.change, network) || self.goes_first(&step) {
-            // The link that it names is made in this round or the next, and touches it when it
-            // comes.
+        let is_in_use = step.needs_source.is_none_or(|source| is_in_use(source, network));
+        let is_ready = is_there && is_in_use && names_resolve(&step.change, network);
+        if !is_ready || self.goes_first(&step) {
+            // The link or the address that it names is made in this round or the next, and
+            // touches it when it comes.
             self.unresolved.insert(step.subject, noticed);
             return;
         }
@@ -396,6 +420,12 @@ impl Reconcile {
     }
 }
 
+/// Whether a route can be from that address. One of IPv4 is made earlier in the same round.
+fn is_in_use(source: IpAddr, network: &Network) -> bool {
+    let is_it = |own: &Address| own.key.prefix.address == source && !own.is_tentative();
+    source.is_ipv4() || network.addresses().any(is_it)
+}
+
 /// Whether every link that a change names exists by now.
 fn names_resolve(change: &Change, network: &Network) -> bool {
     let exists = |name: LinkName| network.index_of(name).is_some();
@@ -408,7 +438,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         Change::DeleteGroup(_) => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
-            route.dev.is_none_or(exists)
+            route.devs().all(exists)
         }
     }
 }

@@ -79,6 +79,9 @@ impl Reconcile {
 
     /// The link may be gone from the network by now; what it was found as is remembered.
     fn touch_address(&mut self, key: AddressKey, noticed: Noticed, network: &Network) {
+        for subject in self.index.routes_from(key.prefix.address).to_vec() {
+            self.mark(subject, noticed);
+        }
         let position = self
             .bindings
             .position(key.index)

@@ -111,10 +111,12 @@ pub(crate) fn change(
             message.attributes.push(LinkAttribute::Group(*group));
             (RouteNetlinkMessage::DelLink(message), 0)
         }
-        Change::PutAddress { link, prefix, protocol, replace } => (
-            RouteNetlinkMessage::NewAddress(address::put(resolve(*link)?, *prefix, *protocol)),
-            if *replace { REPLACE } else { CREATE },
-        ),
+        Change::PutAddress { link, prefix, protocol, replace, peer, with } => {
+            let index = resolve(*link)?;
+            let message = address::put(index, *prefix, *peer, *protocol, with);
+            let flags = if *replace { REPLACE } else { CREATE };
+            (RouteNetlinkMessage::NewAddress(message), flags)
+        }
         Change::DeleteAddress { link, prefix, peer } => {
             (RouteNetlinkMessage::DelAddress(address::delete(resolve(*link)?, *prefix, *peer)), 0)
         }

@@ -75,6 +75,7 @@ pub(super) const IFLA_INFO_SLAVE_DATA: u16 = 5;
 // Attributes of an address (`linux/if_addr.h`).
 pub(super) const IFA_ADDRESS: u16 = 1;
 pub(super) const IFA_LOCAL: u16 = 2;
+pub(super) const IFA_LABEL: u16 = 3;
 pub(super) const IFA_FLAGS: u16 = 8;
 pub(super) const IFA_PROTO: u16 = 11;
 
@@ -84,10 +85,14 @@ pub(super) const RTA_OIF: u16 = 4;
 pub(super) const RTA_GATEWAY: u16 = 5;
 pub(super) const RTA_PRIORITY: u16 = 6;
 pub(super) const RTA_PREFSRC: u16 = 7;
+pub(super) const RTA_METRICS: u16 = 8;
 pub(super) const RTA_MULTIPATH: u16 = 9;
 pub(super) const RTA_TABLE: u16 = 15;
 pub(super) const RTA_VIA: u16 = 18;
 pub(super) const RTA_NH_ID: u16 = 30;
+// Within RTA_METRICS.
+pub(super) const RTAX_MTU: u16 = 2;
+pub(super) const RTAX_ADVMSS: u16 = 8;
 
 /// `rtm_flags`: a cached clone of a route, not a route (`linux/rtnetlink.h`).
 pub(super) const RTM_F_CLONED: u32 = 0x200;

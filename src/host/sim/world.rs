@@ -60,7 +60,7 @@ impl World {
         let host = Host::new(now, true, 1 << 20);
         let desired = match random.one_in(4) {
             true => Desired::from_toml("sim.toml", DOCUMENT).expect("a valid document"),
-            false => random::desired(&mut random),
+            false => random::plain(&mut random),
         };
         let events_max = if is_faulty { 2 + random.below(14) } else { UNLIMITED };
         let replies_max =

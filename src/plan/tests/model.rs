@@ -2,13 +2,18 @@
 //!
 //! A change that the kernel would refuse is an error here, so a plan in a wrong order fails.
 
-use crate::model::address::{Address, AddressKey, IFA_F_PERMANENT};
+use std::net::IpAddr;
+
+use crate::model::address::{
+    Address, AddressKey, IFA_F_DEPRECATED, IFA_F_PERMANENT, IFA_F_SECONDARY,
+};
 use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
 use crate::model::consequences::{Taken, Trigger, taken_along};
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
-use crate::model::route::{RTN_UNICAST, Route, RouteKey, RouteSlot};
+use crate::model::nexthop::RTNH_F_ONLINK;
+use crate::model::route::{Hop, Metrics, Route, RouteKey, RouteSlot, is_dead_end};
 use crate::model::text::{KindName, LinkName};
 
 /// Makes the change, or says why the kernel would not.
@@ -31,20 +36,28 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             });
             if members.is_empty() { Err(format!("no group {group}")) } else { Ok(()) }
         }
-        Change::PutAddress { link, prefix, protocol, replace } => {
-            let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: None };
+        Change::PutAddress { link, prefix, protocol, replace, peer, with } => {
+            let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: *peer };
             if network.address(key).is_some() && !replace {
                 return Err(format!("{change:?}: there already"));
             }
-            let (flags, protocol) = (IFA_F_PERMANENT, *protocol);
-            network.put_address(Address { key, scope: 0, flags, protocol });
+            let permanent = if with.valid_lft.is_none() { IFA_F_PERMANENT } else { 0 };
+            let deprecated = if with.preferred_lft == Some(0) { IFA_F_DEPRECATED } else { 0 };
+            let flags = permanent | deprecated | with.flags;
+            let (scope, label) = (with.scope.unwrap_or(0), with.label.unwrap_or(*link));
+            put_address(network, key, scope, flags, *protocol, label);
             Ok(())
         }
         Change::DeleteAddress { link, prefix, peer } => {
             let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: *peer };
-            network.address(key).ok_or(format!("no {key:?}"))?;
+            let gone = *network.address(key).ok_or(format!("no {key:?}"))?;
             take_along(network, Trigger::AddressGone(key));
             network.remove_address(key);
+            let alike = |own: &&Address| own.key.subnet() == key.subnet() && prefix.is_ipv4();
+            let heir = network.addresses_of(key.index).find(alike).copied();
+            if let Some(heir) = heir.filter(|_| gone.flags & IFA_F_SECONDARY == 0) {
+                network.put_address(Address { flags: heir.flags & !IFA_F_SECONDARY, ..heir });
+            }
             Ok(())
         }
         Change::CreateRoute(route) => put_route(network, route, false),
@@ -53,6 +66,7 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
             let found = network.routes_in(slot_of(route)).find(|now| {
                 now.key.via == route.via
+                    && now.key.route_type == route.route_type
                     && dev.is_none_or(|dev| dev == now.key.dev)
                     && (now.protocol == route.protocol || route.protocol == 0)
             });
@@ -61,6 +75,32 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             Ok(())
         }
     }
+}
+
+/// A new IPv4 address is a secondary where its subnet has a primary; in its place nothing but
+/// lifetimes and, on IPv6, flags change.
+pub(crate) fn put_address(
+    network: &mut Network,
+    key: AddressKey,
+    scope: u8,
+    flags: u32,
+    protocol: u8,
+    label: LinkName,
+) {
+    const LIFETIMES: u32 = IFA_F_PERMANENT | IFA_F_DEPRECATED;
+    let is_ipv4 = key.prefix.is_ipv4();
+    if let Some(&now) = network.address(key).filter(|_| is_ipv4) {
+        let flags = now.flags & !LIFETIMES | flags & LIFETIMES;
+        network.put_address(Address { flags, protocol, ..now });
+        return;
+    }
+    let has_primary = is_ipv4
+        && network
+            .addresses_of(key.index)
+            .any(|own| own.key.subnet() == key.subnet() && own.flags & IFA_F_SECONDARY == 0);
+    let flags = flags | if has_primary { IFA_F_SECONDARY } else { 0 };
+    let label = if is_ipv4 { label } else { LinkName::default() };
+    network.put_address(Address { key, scope, flags, protocol, label });
 }
 
 /// Sets or clears IFF_UP, and takes out what goes with a link that goes down.
@@ -76,7 +116,8 @@ pub(crate) fn set_up(network: &mut Network, index: u32, up: bool) {
 /// A route without extras.
 pub(crate) fn route(key: RouteKey, protocol: u8, replaced: bool) -> Route {
     let (scope, flags, source, nexthop_id) = (0, 0, None, 0);
-    Route { key, protocol, scope, flags, source, nexthop_id, hops: Box::default(), replaced }
+    let (metrics, hops) = (Metrics::default(), Box::default());
+    Route { key, protocol, scope, flags, source, nexthop_id, metrics, hops, replaced }
 }
 
 fn find(network: &Network, name: LinkName) -> Result<u32, String> {
@@ -183,25 +224,28 @@ fn delete(network: &mut Network, index: u32) {
 }
 
 fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Result<(), String> {
-    let covers = |gateway| {
-        let covering = network.addresses().find(|own| {
-            own.key.prefix.contains(gateway) && network.link(own.key.index).is_some_and(Link::is_up)
-        });
-        covering.map(|own| own.key.index)
-    };
-    let dev = match (change.dev, change.via) {
-        (Some(dev), _) => find(network, dev)?,
-        (None, Some(via)) => covers(via).ok_or(format!("{change:?}: unreachable"))?,
-        (None, None) => return Err(format!("{change:?}: through nothing")),
-    };
-    if !network.link(dev).is_some_and(Link::is_up) {
-        return Err(format!("{change:?}: its link is down"));
+    let one = Some((change.via, change.dev, 1, change.onlink));
+    let one = one.filter(|_| change.via.is_some() || change.dev.is_some());
+    let several = change.hops.as_slice().iter();
+    let several = several.map(|hop| (hop.via, hop.dev, hop.weight, hop.onlink));
+    let ways: Vec<_> = one.into_iter().chain(several).collect();
+    if ways.is_empty() && !is_dead_end(change.route_type) {
+        return Err(format!("{change:?}: through nothing"));
     }
-    if change.via.is_some_and(|via| covers(via) != Some(dev)) {
-        return Err(format!("{change:?}: unreachable"));
+    let mut hops = Vec::new();
+    for (via, dev, weight, onlink) in ways {
+        let dev = way(network, via, dev, onlink).map_err(|why| format!("{change:?}: {why}"))?;
+        hops.push(Hop { via, dev, weight, onlink });
+    }
+    if let Some(source) = change.source {
+        if !network.addresses().any(|own| own.key.prefix.address == source) {
+            return Err(format!("{change:?}: unreachable source"));
+        }
     }
     let slot = slot_of(change);
-    let key = RouteKey { slot, via: change.via, dev, route_type: RTN_UNICAST };
+    let first = hops.first().copied();
+    let (via, dev) = first.map_or((None, 0), |hop| (hop.via, hop.dev));
+    let key = RouteKey { slot, via, dev, route_type: change.route_type };
     let others: Vec<_> = network.routes_in(slot).map(|route| route.key).collect();
     let is_taken = if slot.to.is_ipv4() { !others.is_empty() } else { others.contains(&key) };
     // A replacement of nothing is a creation (NLM_F_CREATE | NLM_F_REPLACE).
@@ -211,12 +255,43 @@ fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Resu
     if let Some(first) = others.first().filter(|_| replace) {
         network.remove_route(*first);
     }
-    network.put_route(route(key, change.protocol, false));
+    let flags = first.filter(|hop| hop.onlink).map_or(0, |_| RTNH_F_ONLINK);
+    let hops = if hops.len() > 1 { hops.into() } else { Box::default() };
+    let (scope, source, metrics) = (change.scope, change.source, change.metrics);
+    let plain = route(key, change.protocol, false);
+    network.put_route(Route { scope, source, metrics, flags, hops, ..plain });
     Ok(())
 }
 
+/// The link that a next hop leaves through, or why there is none.
+fn way(
+    network: &Network,
+    via: Option<IpAddr>,
+    dev: Option<LinkName>,
+    onlink: bool,
+) -> Result<u32, String> {
+    let covers = |gateway| {
+        let covering = network.addresses().find(|own| {
+            own.key.prefix.contains(gateway) && network.link(own.key.index).is_some_and(Link::is_up)
+        });
+        covering.map(|own| own.key.index)
+    };
+    let dev = match (dev, via) {
+        (Some(dev), _) => find(network, dev)?,
+        (None, Some(via)) => covers(via).ok_or("unreachable")?,
+        (None, None) => return Err("through nothing".to_owned()),
+    };
+    if !network.link(dev).is_some_and(Link::is_up) {
+        return Err("its link is down".to_owned());
+    }
+    if via.is_some_and(|via| !onlink && covers(via) != Some(dev)) {
+        return Err("unreachable".to_owned());
+    }
+    Ok(dev)
+}
+
 fn slot_of(change: &RouteChange) -> RouteSlot {
-    RouteSlot { table: change.table, to: change.to, tos: 0, metric: change.metric }
+    RouteSlot { table: change.table, to: change.to, tos: change.tos, metric: change.metric }
 }
 
 fn take_along(network: &mut Network, trigger: Trigger) {

@@ -88,8 +88,9 @@ proptest! {
     #[test]
     fn nothing_is_named_but_what_is_declared_its_rivals_and_its_extras(seed in any::<u64>()) {
         let (desired, network) = world(seed);
-        for step in Plan::new(&desired, &network).steps {
-            prop_assert!(may_change(&desired, &network, &step.change), "{step}");
+        let plan = Plan::new(&desired, &network);
+        for step in &plan.steps {
+            prop_assert!(may_change(&desired, &network, &plan, &step.change), "{step}");
         }
     }
 }
@@ -103,7 +104,7 @@ fn needs(change: &Change) -> Vec<LinkName> {
         | Change::PutAddress { link, .. }
         | Change::DeleteAddress { link, .. } => vec![*link],
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
-            route.dev.into_iter().collect()
+            route.devs().collect()
         }
     }
 }
@@ -123,7 +124,7 @@ fn is_our_stray(desired: &Desired, network: &Network, stray: LinkName) -> bool {
 }
 
 /// Whether the rules of DESIGN, "whose is what", let a plan make that change.
-fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
+fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change) -> bool {
     let declared = |name: LinkName| desired.links().iter().find(|link| link.name == name);
     match change {
         Change::CreateLink(new) => declared(new.name).is_some_and(|link| {
@@ -144,16 +145,29 @@ fn may_change(desired: &Desired, network: &Network, change: &Change) -> bool {
         },
         Change::PutAddress { link, prefix, .. } => declared(*link)
             .and_then(|link| link.addresses.as_ref())
-            .is_some_and(|declared| declared.contains(prefix)),
+            .is_some_and(|declared| declared.iter().any(|own| own.prefix == *prefix)),
         Change::DeleteAddress { link, prefix, peer } => declared(*link).is_some_and(|wanted| {
-            let is_declared =
-                wanted.addresses.as_ref().is_none_or(|declared| declared.contains(prefix));
-            wanted.remove_extra_addresses && !(is_declared && peer.is_none())
+            // One that is declared leaves to come back as declared.
+            let is_put_back = plan.steps.iter().any(|step| {
+                matches!(step.change, Change::PutAddress { link: on, prefix: back, .. }
+                    if on == *link && back.address == prefix.address)
+            });
+            let has_any = wanted.addresses.is_some();
+            is_put_back || (wanted.remove_extra_addresses && has_any && peer.is_none())
         }),
         Change::CreateRoute(route) | Change::ReplaceRoute(route) => {
             let is_it = |wanted: &crate::desired::DesiredRoute| {
-                (wanted.to, wanted.via, wanted.dev, wanted.metric, wanted.table)
-                    == (route.to, route.via, route.dev, route.metric, route.table)
+                let hops = route.hops.as_slice();
+                let is_one = (wanted.via, wanted.dev) == (route.via, route.dev);
+                // What cannot be used now is left out of several.
+                let is_of_several =
+                    wanted.hops.iter().any(|hop| (hop.via, hop.dev) == (route.via, route.dev));
+                (wanted.to, wanted.tos, wanted.metric, wanted.table)
+                    == (route.to, route.tos, route.metric, route.table)
+                    && (wanted.source, wanted.metrics) == (route.source, route.metrics)
+                    && wanted.route_type == route.route_type
+                    && hops.iter().all(|hop| wanted.hops.contains(hop))
+                    && (!hops.is_empty() || is_one || is_of_several)
             };
             route.protocol == desired.protocol() && desired.routes().iter().any(is_it)
         }

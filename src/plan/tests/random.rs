@@ -6,14 +6,17 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::model;
 use crate::desired::{
-    Desired, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner, PROTOCOL_DEFAULT,
-    RouteDeclaration, State,
+    Desired, DesiredAddress, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner,
+    PROTOCOL_DEFAULT, RouteDeclaration, State,
 };
-use crate::model::address::{Address, AddressKey, IFA_F_PERMANENT, Prefix};
+use crate::model::address::{AddressKey, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_PERMANENT, Prefix};
+use crate::model::change::NextHop;
 use crate::model::kind::{Kind, Settings, Value};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
-use crate::model::route::{RTN_UNICAST, RouteKey, RouteSlot};
+use crate::model::route::{
+    Metrics, RTN_BLACKHOLE, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RouteKey, RouteSlot,
+};
 use crate::model::text::LinkName;
 use crate::plan::Plan;
 
@@ -75,15 +78,28 @@ fn destination(number: usize, is_ipv4: bool) -> Prefix {
 
 /// A declared state that passes all checks.
 pub(crate) fn desired(random: &mut Random) -> Desired {
+    valid(random, route)
+}
+
+/// The same without what the simulated kernel knows nothing of.
+pub(crate) fn plain(random: &mut Random) -> Desired {
+    let mut desired = valid(random, plain_route);
+    for own in desired.links.iter_mut().flat_map(|link| link.addresses.iter_mut().flatten()) {
+        *own = DesiredAddress::new(own.prefix);
+    }
+    desired
+}
+
+fn valid(random: &mut Random, route: fn(&mut Random) -> RouteDeclaration) -> Desired {
     for _ in 0..1_000 {
-        if let Ok(desired) = builder(random).build() {
+        if let Ok(desired) = builder(random, route).build() {
             return desired;
         }
     }
     panic!("no valid declared state in a thousand");
 }
 
-fn builder(random: &mut Random) -> DesiredBuilder {
+fn builder(random: &mut Random, route: fn(&mut Random) -> RouteDeclaration) -> DesiredBuilder {
     let mut builder = Desired::builder();
     if random.one_in(2) {
         let protocol = if random.one_in(2) { PROTOCOL_DEFAULT } else { 99 };
@@ -149,6 +165,10 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
         let pool = [(1, true), (2, true), (1, false), (2, false)];
         let some = pool.into_iter().filter(|_| !random.one_in(3));
         let some: Vec<_> = some.map(|(number, is_ipv4)| prefix(at, number, is_ipv4)).collect();
+        let mut some: Vec<_> = some.into_iter().map(|own| declared_address(random, own)).collect();
+        if random.one_in(3) {
+            some.reverse();
+        }
         link = link.addresses(some);
         if random.one_in(3) {
             let extra = [ExtraAddresses::Keep, ExtraAddresses::Remove];
@@ -158,7 +178,49 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
     link
 }
 
+fn declared_address(random: &mut Random, prefix: Prefix) -> DesiredAddress {
+    let mut own = DesiredAddress::new(prefix);
+    match random.below(8) {
+        0 if prefix.is_ipv4() => own.label = Some(name("label")),
+        1 if prefix.is_ipv4() => own.scope = Some(253),
+        0 => own.flags = IFA_F_NODAD,
+        2 => own.preferred_lft = Some(0),
+        3 => own.valid_lft = Some(3600),
+        _ => {}
+    }
+    own
+}
+
 fn route(random: &mut Random) -> RouteDeclaration {
+    let is_ipv4 = random.one_in(2);
+    let mut route = RouteDeclaration::new(destination(random.below(3), is_ipv4));
+    if random.one_in(6) {
+        let types = [RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_THROW];
+        route = route.route_type(*random.pick(&types).expect("some"));
+    } else if random.one_in(5) {
+        let count = 2 + random.below(2);
+        let hops: Vec<_> = (0..count).map(|_| next_hop(random, is_ipv4)).collect();
+        route = route.nexthops(hops);
+    } else {
+        let hop = next_hop(random, is_ipv4);
+        route = hop.via.into_iter().fold(route, RouteDeclaration::via);
+        route = hop.dev.into_iter().fold(route, RouteDeclaration::dev);
+        route = route.onlink(hop.onlink);
+    }
+    if random.one_in(4) {
+        route = route.source(address(random.below(LINKS.len()), 1, is_ipv4));
+    }
+    if random.one_in(3) {
+        let mtu = 1300 + 50 * u32::try_from(random.below(2)).unwrap_or(0);
+        route = route.metrics(Metrics { mtu, advmss: 0 });
+    }
+    if is_ipv4 && random.one_in(6) {
+        route = route.tos(16);
+    }
+    placed(random, route)
+}
+
+fn plain_route(random: &mut Random) -> RouteDeclaration {
     let at = random.below(LINKS.len());
     let is_ipv4 = random.one_in(2);
     let mut route = RouteDeclaration::new(destination(random.below(3), is_ipv4));
@@ -169,6 +231,10 @@ fn route(random: &mut Random) -> RouteDeclaration {
     if !has_gateway || random.one_in(2) {
         route = route.dev(name(LINKS[at]));
     }
+    placed(random, route)
+}
+
+fn placed(random: &mut Random, mut route: RouteDeclaration) -> RouteDeclaration {
     if random.one_in(3) {
         route = route.metric(7);
     }
@@ -176,6 +242,16 @@ fn route(random: &mut Random) -> RouteDeclaration {
         route = route.table(77);
     }
     route
+}
+
+fn next_hop(random: &mut Random, is_ipv4: bool) -> NextHop {
+    let at = random.below(LINKS.len());
+    // The same gateway is on the link in all declarations, or in none.
+    let onlink = random.one_in(6);
+    let via = (!random.one_in(3) || onlink).then(|| address(at, 9 + u8::from(onlink), is_ipv4));
+    let dev = (via.is_none() || onlink || random.one_in(2)).then(|| name(LINKS[at]));
+    let weight = 1 + u16::try_from(random.below(3)).unwrap_or(0);
+    NextHop { via, dev, weight, onlink }
 }
 
 /// A network that others left behind: half of what another state declared, and then some.
@@ -216,8 +292,9 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
         2 => {
             let prefix = prefix(at, 7, random.one_in(2));
             let key = AddressKey { index: link.index, prefix, peer: None };
-            let flags = if random.one_in(4) { 0 } else { IFA_F_PERMANENT };
-            network.put_address(Address { key, scope: 0, flags, protocol: 0 });
+            let flags = [IFA_F_PERMANENT, IFA_F_PERMANENT | IFA_F_DEPRECATED, 0];
+            let flags = *random.pick(&flags).expect("some");
+            model::put_address(network, key, 0, flags, 0, link.name);
         }
         _ => {
             let is_ipv4 = random.one_in(2);

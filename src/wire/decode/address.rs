@@ -4,6 +4,7 @@ use super::super::numbers::*;
 use super::super::view::{Malformed, attributes, u32_at};
 use super::{Decoded, index, take};
 use crate::model::address::{Address, AddressKey, Prefix};
+use crate::model::text::LinkName;
 
 // `struct ifaddrmsg` (`linux/if_addr.h`): u8 family, u8 prefixlen, u8 flags, u8 scope, u32 index.
 const HEADER_BYTES: usize = 8;
@@ -29,6 +30,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
 
     let mut flags = u32::from(flags);
     let mut protocol = 0;
+    let mut label = LinkName::default();
     let mut local = None;
     let mut other = None;
     for attribute in attributes(body) {
@@ -39,6 +41,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
         match attribute.kind {
             IFA_LOCAL => local = address(),
             IFA_ADDRESS => other = address(),
+            IFA_LABEL => take(&mut label, attribute.inline_text()),
             IFA_FLAGS => take(&mut flags, attribute.u32()),
             IFA_PROTO => take(&mut protocol, attribute.u8()),
             _ => {}
@@ -57,6 +60,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
             scope,
             flags,
             protocol,
+            label,
         },
         deleted,
     })

@@ -6,7 +6,8 @@ use super::super::numbers::*;
 use super::super::view::{Attribute, Malformed, address, after, attributes, u16_at, u32_at};
 use super::{Decoded, take};
 use crate::model::address::Prefix;
-use crate::model::route::{Hop, Route, RouteKey, RouteSlot};
+use crate::model::nexthop::RTNH_F_ONLINK;
+use crate::model::route::{Hop, Metrics, Route, RouteKey, RouteSlot};
 
 // `struct rtmsg` (`linux/rtnetlink.h`): u8 family, u8 dst_len, u8 src_len, u8 tos, u8 table,
 // u8 protocol, u8 scope, u8 type, u32 flags.
@@ -15,6 +16,7 @@ const FLAGS_OFFSET: usize = 8;
 
 // `struct rtnexthop` (`linux/rtnetlink.h`): u16 len, u8 flags, u8 hops, i32 ifindex.
 const HOP_HEADER_BYTES: usize = 8;
+const HOP_FLAGS_OFFSET: usize = 2;
 const HOP_WEIGHT_OFFSET: usize = 3;
 const HOP_INDEX_OFFSET: usize = 4;
 
@@ -80,6 +82,7 @@ pub(super) fn decode<'a>(
         flags: flags & !VOLATILE_FLAGS,
         source: found.source.filter(of_family),
         nexthop_id: found.nexthop_id,
+        metrics: found.metrics,
         hops: Box::default(),
         replaced,
     };
@@ -100,6 +103,7 @@ fn emit<'a>(
     };
     if route.is_ipv4() {
         (route.key.via, route.key.dev) = (first.via, first.dev);
+        set_onlink(&mut route, first.onlink);
         if hops(multipath).nth(1).is_some() {
             route.hops = hops(multipath).collect();
         }
@@ -108,10 +112,16 @@ fn emit<'a>(
     let shared = hops(multipath).nth(1).is_some();
     for hop in hops(multipath) {
         (route.key.via, route.key.dev) = (hop.via, hop.dev);
+        set_onlink(&mut route, hop.onlink);
         sink(Decoded::Route { route: route.clone(), deleted, shared });
         // One replacement made them all: the second did not replace the first.
         route.replaced = false;
     }
+}
+
+/// Next hops in RTA_MULTIPATH have flags of their own.
+fn set_onlink(route: &mut Route, onlink: bool) {
+    route.flags = route.flags & !RTNH_F_ONLINK | if onlink { RTNH_F_ONLINK } else { 0 };
 }
 
 /// What the attributes of a route said.
@@ -121,6 +131,7 @@ struct Found<'a> {
     metric: u32,
     source: Option<IpAddr>,
     nexthop_id: u32,
+    metrics: Metrics,
     hop: Hop,
     multipath: &'a [u8],
 }
@@ -134,7 +145,8 @@ impl<'a> Found<'a> {
             metric: 0,
             source: None,
             nexthop_id: 0,
-            hop: Hop { via: None, dev: 0, weight: 1 },
+            metrics: Metrics::default(),
+            hop: Hop { via: None, dev: 0, weight: 1, onlink: false },
             multipath: &[],
         }
     }
@@ -146,10 +158,23 @@ impl<'a> Found<'a> {
             RTA_PRIORITY => take(&mut self.metric, attribute.u32()),
             RTA_PREFSRC => self.source = attribute.address(),
             RTA_NH_ID => take(&mut self.nexthop_id, attribute.u32()),
+            RTA_METRICS => self.metrics = metrics(attribute.value),
             RTA_MULTIPATH => self.multipath = attribute.value,
             _ => take_hop(&mut self.hop, attribute),
         }
     }
+}
+
+fn metrics(nested: &[u8]) -> Metrics {
+    let mut metrics = Metrics::default();
+    for attribute in attributes(nested) {
+        match attribute.kind {
+            RTAX_MTU => take(&mut metrics.mtu, attribute.u32()),
+            RTAX_ADVMSS => take(&mut metrics.advmss, attribute.u32()),
+            _ => {}
+        }
+    }
+    metrics
 }
 
 fn take_hop(hop: &mut Hop, attribute: &Attribute<'_>) {
@@ -179,6 +204,7 @@ fn hops(multipath: &[u8]) -> impl Iterator<Item = Hop> + '_ {
             via: None,
             dev: u32_at(bytes, HOP_INDEX_OFFSET)?,
             weight: u16::from(*bytes.get(HOP_WEIGHT_OFFSET)?) + 1,
+            onlink: u32::from(*bytes.get(HOP_FLAGS_OFFSET)?) & RTNH_F_ONLINK != 0,
         };
         for attribute in attributes(nested) {
             take_hop(&mut hop, &attribute);

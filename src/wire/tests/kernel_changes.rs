@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::super::decode::{Decoded, decode};
 use super::super::view::messages;
 use super::namespace::{self, Namespace, Refused, ip, ip_json, name};
-use crate::model::address::{Address, Prefix};
-use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer, RouteChange};
+use crate::model::address::{Address, Prefix, SCOPE_LINK};
+use crate::model::change::{AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, RouteChange};
 use crate::model::kind::{Kind, Settings, Value};
 use crate::model::link::Link;
 use crate::model::route::{PROTOCOL_KERNEL, Route};
@@ -281,6 +281,8 @@ fn addresses_are_put_made_permanent_and_deleted() {
             prefix: prefix(text),
             protocol: 82,
             replace,
+            peer: None,
+            with: AddressAttributes::default(),
         };
         namespace.change(&put(false)).unwrap();
         let [put_first] = addresses_of(&mut namespace, v1)[..] else {
@@ -350,6 +352,8 @@ fn a_loopback_address_is_of_host_scope() {
         prefix: prefix("127.0.0.2/8"),
         protocol: 82,
         replace: false,
+        peer: None,
+        with: AddressAttributes::default(),
     };
     namespace.change(&put).unwrap();
     let put = namespace.addresses();
@@ -367,12 +371,12 @@ fn routes_of(namespace: &mut Namespace) -> Vec<Route> {
 
 fn route(to: &str, via: Option<&str>, metric: u32, table: u32) -> RouteChange {
     RouteChange {
-        to: prefix(to),
         via: via.map(|via| via.parse::<IpAddr>().unwrap()),
         dev: Some(name("v0")),
         metric,
         table,
-        protocol: 82,
+        scope: if via.is_none() && !to.contains(':') { SCOPE_LINK } else { 0 },
+        ..RouteChange::new(prefix(to), 82)
     }
 }
 

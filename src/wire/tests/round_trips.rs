@@ -13,7 +13,7 @@ use super::super::encode::{self, EncodeError};
 use super::super::numbers::flags::*;
 use super::decode_all;
 use crate::model::address::Prefix;
-use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer, RouteChange};
+use crate::model::change::{AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, RouteChange};
 use crate::model::kind::{KEYS_MAX, Kind, Settings, Value, ValueType};
 use crate::model::text::{LinkName, Mac};
 
@@ -83,7 +83,7 @@ prop_compose! {
         table in 1_u32..,
         protocol: u8,
     ) -> RouteChange {
-        RouteChange { to, via, dev, metric, table, protocol }
+        RouteChange { via, dev, metric, table, ..RouteChange::new(to, protocol) }
     }
 }
 
@@ -170,7 +170,9 @@ proptest! {
     #[test]
     fn an_address_comes_back_as_it_went(prefix in prefix(), protocol: u8, replace: bool) {
         let link = LinkName::valid(b"x0").unwrap();
-        let bytes = encoded(&Change::PutAddress { link, prefix, protocol, replace });
+        let bytes = encoded(&Change::PutAddress {
+            link, prefix, protocol, replace, peer: None, with: AddressAttributes::default(),
+        });
         let (flags, message) = parsed(&bytes);
         let mode = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
         prop_assert_eq!(flags, NLM_F_REQUEST | NLM_F_CREATE | mode);

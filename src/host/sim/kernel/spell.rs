@@ -283,5 +283,6 @@ pub(super) fn route_of(message: &RouteMessage) -> (SimSlot, SimRoute) {
     let to = to.expect("the tests have no default routes");
     let slot = (table, to, message.header.destination_prefix_length, metric);
     let protocol = message.header.protocol.into();
-    (slot, SimRoute { protocol, ..SimRoute::through(via, dev) })
+    let scope = message.header.scope.into();
+    (slot, SimRoute { protocol, scope, ..SimRoute::through(via, dev) })
 }
