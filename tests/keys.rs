@@ -33,6 +33,15 @@ fn the_page_of_keys_is_what_the_tables_say() {
 
 fn page() -> String {
     let mut text = HEAD.to_owned();
+    let _ = write!(
+        text,
+        "\n## Every link\n\n{}; these stand in the link's own block. \
+        A dotted key is one of a table too: `ipv4 = {{ forwarding = true }}`. The kernel announces no \
+        change of the GSO and GRO limits, and none of `ipv4` settings under /proc/sys: `run` sees \
+        those with the next news of the link.\n",
+        { sentence(Kind::LINK.doc) }
+    );
+    table(&mut text, Kind::LINK.keys);
     for kind in Kind::ALL {
         let _ = write!(text, "\n## {}\n\n{}.\n", kind.name, sentence(kind.doc));
         table(&mut text, kind.keys);

@@ -54,6 +54,7 @@ fn special(kind: &str, key: &str) -> Special {
         ("bridge_slave", "mcast_router") => {
             Special { values: ["2", "0"], ..shown("multicast_router") }
         }
+        ("link", _) => special_of_every_link(key),
         ("bridge_slave", "group_fwd_mask") => values(["16384", "8"]),
         ("vlan", "reorder_hdr") => shown("flags/REORDER_HDR"),
         ("vlan", "gvrp") => shown("flags/GVRP"),
@@ -64,9 +65,15 @@ fn special(kind: &str, key: &str) -> Special {
         ("vxlan" | "gre" | "gretap" | "ipip" | "sit", "dev") => shown("link"),
         ("vxlan", "dstport") => shown("port"),
         ("vxlan", "maxaddress") => shown("limit"),
+        ("geneve", "udp6zerocsumtx") => {
+            Special { beside: "remote = '2001:db8::2', ", ..shown("udp_zero_csum6_tx") }
+        }
+        ("geneve", "udp6zerocsumrx") => {
+            Special { beside: "remote = '2001:db8::2', ", ..shown("udp_zero_csum6_rx") }
+        }
         ("vxlan" | "geneve", "udpcsum") => shown("udp_csum"),
-        ("vxlan" | "geneve", "udp6zerocsumtx") => shown("udp_zero_csum6_tx"),
-        ("vxlan" | "geneve", "udp6zerocsumrx") => shown("udp_zero_csum6_rx"),
+        ("vxlan", "udp6zerocsumtx") => shown("udp_zero_csum6_tx"),
+        ("vxlan", "udp6zerocsumrx") => shown("udp_zero_csum6_rx"),
         ("vxlan", "flowlabel") => {
             let beside = "local = '2001:db8::1', remote = '2001:db8::2', ";
             Special { beside, ..shown("label") }
@@ -78,6 +85,24 @@ fn special(kind: &str, key: &str) -> Special {
         ("gre" | "gretap" | "ipip" | "sit", "tos") => values(["8", "16"]),
         ("ipip" | "sit", "mode") => Special { values: ["'any'", "'ipip'"], ..shown("proto") },
         _ => none,
+    }
+}
+
+fn special_of_every_link(key: &str) -> Special {
+    match key {
+        "txqueuelen" => shown("/txqlen"),
+        // That it is not.
+        "arp" => shown("/flags/!NOARP"),
+        "promisc" => shown("/flags/PROMISC"),
+        "allmulticast" => shown("/flags/ALLMULTI"),
+        "multicast" => shown("/flags/MULTICAST"),
+        "gso_max_size" => Special { values: ["32768", "16384"], ..shown("/gso_max_size") },
+        "gso_max_segs" => Special { values: ["200", "100"], ..shown("/gso_max_segs") },
+        "gro_max_size" => Special { values: ["32768", "16384"], ..shown("/gro_max_size") },
+        "ipv6.addr_gen_mode" => {
+            Special { values: ["'none'", "'random'"], ..shown("/inet6_addr_gen_mode") }
+        }
+        _ => Special::default(),
     }
 }
 
@@ -203,7 +228,20 @@ fn found(key: &Key, name: &str, link: &Json, data: &Json) -> String {
         let word = words.iter().find(|word| data[**word] != Json::Null || data["flags"] == **word);
         return word.map_or("none".into(), |word| (*word).to_owned());
     }
+    if let Some(name) = key.name.strip_prefix("ipv4.") {
+        let path =
+            format!("/proc/sys/net/ipv4/conf/{}/{name}", link["ifname"].as_str().expect("a name"));
+        let text = std::fs::read_to_string(path).expect("a sysctl");
+        return normalised(key, &Json::from(text.trim()));
+    }
     match name.split_once('/') {
+        Some(("", name)) if name.contains('/') => {
+            let (list, word) = name.split_once('/').expect("a slash");
+            let is_wanted = !word.starts_with('!');
+            let word = word.trim_start_matches('!');
+            let has = link[list].as_array().is_some_and(|list| list.iter().any(|it| it == word));
+            (has == is_wanted).to_string()
+        }
         Some(("", name)) => normalised(key, &link[name]),
         Some((list, word)) => {
             let has = data[list].as_array().is_some_and(|list| list.iter().any(|it| it == word));
@@ -233,7 +271,9 @@ fn applied(applier: &mut Applier, text: &str, recreates: bool) -> Option<Result<
 fn observed_has(applier: &Applier, link: &str, key: &Key, is_port: bool) -> bool {
     let found = applier.observed().links().find(|found| found.name.to_string() == link);
     let found = found.unwrap_or_else(|| panic!("no link {link}"));
-    let settings = if is_port { found.port } else { found.settings };
+    let settings = if is_port { found.port.map(|port| port.widened()) } else { found.settings };
+    let settings = settings.filter(|settings| settings.by_name(key.name).is_some());
+    let settings = settings.or(Some(found.common.widened()));
     settings.is_some_and(|settings| settings.by_name(key.name).is_some())
 }
 
@@ -395,6 +435,51 @@ fn every_key_of_a_bridges_port() {
 #[test]
 fn every_key_of_a_bonds_port() {
     every_key_of_ports("every_key_of_a_bonds_port", "bond", "mode = 'active-backup'");
+}
+
+#[test]
+fn every_key_of_every_link() {
+    in_namespace("every_key_of_every_link", || {
+        let mut applier = Applier::builder().open().expect("a ring");
+        for key in Kind::LINK.keys {
+            let document = |own: &str| format!("[link.v0]\nveth = {{ peer = 'q0' }}\n{own}\n");
+            try_key(&mut applier, key, Kind::LINK, "v0", &document);
+            ip("link del v0");
+        }
+        // On a device that is not ours, and all at once.
+        ip("link add i0 type ifb");
+        let text = "[link.i0]\nstate = 'up'\ntxqueuelen = 7\narp = true\npromisc = true\n\
+                    ipv4 = { forwarding = true, rp_filter = 2 }\nipv6 = { addr_gen_mode = 'none' }\n";
+        let result = applied(&mut applier, text, false).expect("a link");
+        result.unwrap_or_else(|report| panic!("{report}"));
+        let link = &links()["i0"];
+        assert_eq!((&link["txqlen"], &link["inet6_addr_gen_mode"]), (&7.into(), &"none".into()));
+    });
+}
+
+#[test]
+fn what_can_be_set_of_every_link_is_put_back() {
+    in_namespace("what_can_be_set_of_every_link_is_put_back", || {
+        ip("link add i0 type ifb");
+        let text = "version = 1\n[link.i0]\nstate = 'up'\ntxqueuelen = 7\npromisc = true\n\
+                    multicast = true\n";
+        let desired = Desired::from_toml("test.toml", text).expect("a valid document");
+        let keeper = Keeper::spawn(Keeper::builder(desired)).expect("a ring");
+        let is_as_declared = || {
+            let link = links().remove("i0").expect("a link");
+            let has =
+                |flag: &str| link["flags"].as_array().expect("flags").iter().any(|it| it == flag);
+            has("PROMISC") && has("MULTICAST") && link["txqlen"] == 7
+        };
+        assert!(eventually(PATIENCE, is_as_declared));
+        // A change of the limits is told only with other news of the link.
+        for drift in ["promisc off", "txqueuelen 9", "multicast off"] {
+            ip(&format!("link set i0 {drift}"));
+            assert!(eventually(PATIENCE, is_as_declared), "{drift}");
+        }
+        keeper.stop();
+        keeper.join().expect("a clean end");
+    });
 }
 
 #[test]

@@ -89,12 +89,23 @@ pub(super) fn link(names: &dyn Names, link: &Link) -> Value {
     put("flags", flag_names(link.flags, link::FLAG_NAMES).into());
     put("flags_number", link.flags.into());
     put("group", link.group.into());
+    for (key, value) in link.common.widened().iter() {
+        let value = setting(names, key, value);
+        match key.name.split_once('.') {
+            None => drop(object.insert(key.name.to_owned(), value)),
+            Some((table, own)) => {
+                let table = object.entry(table).or_insert_with(|| json!({}));
+                table[own] = value;
+            }
+        }
+    }
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     if let Some(settings) = &link.settings {
         let values =
             settings.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
         put(settings.kind.name, Value::Object(values.collect()));
     }
-    if let Some(port) = &link.port {
+    if let Some(port) = link.port.map(|port| port.widened()) {
         let values =
             port.iter().map(|(key, value)| (key.name.to_owned(), setting(names, key, value)));
         put("port", Value::Object(values.collect()));

@@ -9,7 +9,7 @@ use super::checks::{self, About};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
 use super::{Desired, DesiredAddress, Owner, PROTOCOL_DEFAULT, State};
-use crate::model::kind::Settings;
+use crate::model::kind::{Kind, Settings};
 use crate::model::object::ObjectId;
 use crate::model::text::{LinkName, Mac};
 
@@ -42,6 +42,7 @@ pub enum ExtraAddresses {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkDeclaration {
     pub(super) name: LinkName,
+    pub(super) common: Settings,
     pub(super) settings: Option<Settings>,
     pub(super) state: Option<State>,
     pub(super) mtu: Option<u32>,
@@ -57,6 +58,7 @@ impl LinkDeclaration {
     pub fn new(name: LinkName) -> Self {
         Self {
             name,
+            common: Settings::new(Kind::LINK),
             settings: None,
             state: None,
             mtu: None,
@@ -66,6 +68,22 @@ impl LinkDeclaration {
             addresses: None,
             extra_addresses: None,
         }
+    }
+
+    /// What can be set of every link, by [`Kind::LINK`]: its queue, flags, limits and the
+    /// settings of IPv4 and IPv6 on it.
+    ///
+    /// # Panics
+    ///
+    /// Where these are the settings of a kind.
+    pub fn common(mut self, common: Settings) -> Self {
+        assert!(
+            *common.kind == *Kind::LINK,
+            "settings of every link, not of a {}",
+            common.kind.name
+        );
+        self.common = common;
+        self
     }
 
     /// Its kind and settings. A peer that they name is declared with it; a declaration of its
@@ -253,7 +271,7 @@ impl std::error::Error for DesiredError {}
 mod tests {
     use super::*;
     use crate::model::address::Prefix;
-    use crate::model::kind::{Kind, Value};
+    use crate::model::kind::Value;
 
     fn name(text: &str) -> LinkName {
         LinkName::valid(text.as_bytes()).unwrap()

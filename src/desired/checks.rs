@@ -13,6 +13,7 @@ use super::values_address::check_address;
 use super::values_route::check_route;
 use super::{Desired, DesiredLink, DesiredRoute, Gone, Owner, State};
 use crate::model::change::NextHop;
+use crate::model::kind::{Kind, Settings};
 use crate::model::text::LinkName;
 
 /// What a problem is about.
@@ -77,7 +78,7 @@ pub(super) fn check_each(
                 push(About::link(index, key), fault);
             }
         }
-        let settings = link.settings.iter().chain(&link.port);
+        let settings = link.settings.iter().chain(&link.port).chain([&link.common]);
         for (key, fault) in settings.flat_map(values::check_settings) {
             push(About::link(index, key), fault);
         }
@@ -139,6 +140,7 @@ fn complete_links(
         });
         DesiredLink {
             name: link.name,
+            common: link.common,
             settings: link.settings,
             peer_of,
             state: link.state.or(ours.then_some(State::Up)),
@@ -152,6 +154,7 @@ fn complete_links(
     });
     let peers = unlisted.into_iter().map(|(name, end)| DesiredLink {
         name,
+        common: Settings::new(Kind::LINK),
         settings: None,
         peer_of: Some(end),
         state: None,

@@ -14,7 +14,9 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Link, "match"),
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
-    (Table::Link, "txqueuelen"),
+    (Table::Within, "accept_ra"),
+    (Table::Within, "disable"),
+    (Table::Within, "forwarding"),
 ];
 
 /// What a key stands in.
@@ -25,6 +27,7 @@ pub(super) enum Table {
     Link,
     Kind,
     Port,
+    Within,
     Route,
     NextHop,
     Address,
@@ -37,6 +40,7 @@ impl Table {
             Self::Owner => "of `[owner]`",
             Self::Link => "of a link",
             Self::Kind => "of this kind",
+            Self::Within => "of this table of a link",
             Self::Port => "of a port of that master",
             Self::Route => "of a route",
             Self::NextHop => "of a next hop",

@@ -151,7 +151,8 @@ impl<'d> Joint<'d> {
             ("addresses", link.addresses.is_some()),
             ("extra_addresses", link.extra_addresses.is_some()),
         ];
-        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+        let common = link.common.iter().map(|(key, _)| (key.name, true));
+        for (key, _) in given.into_iter().chain(common).filter(|(_, given)| *given) {
             self.push(
                 About::link(index, key),
                 format!("`{}` is to be absent, so it cannot have `{key}`", link.name),

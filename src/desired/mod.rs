@@ -102,6 +102,9 @@ pub struct Owner {
 pub struct DesiredLink {
     /// Its name.
     pub name: LinkName,
+    /// What is wanted of what can be set of every link, by
+    /// [`Kind::LINK`](crate::model::kind::Kind::LINK).
+    pub common: Settings,
     /// Its kind and settings; without them the device must exist, and is waited for.
     pub settings: Option<Settings>,
     /// The declared link that this one is the peer of; it has no settings of its own then.

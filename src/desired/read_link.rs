@@ -39,13 +39,18 @@ pub(super) fn read(
     let mut place = Place::new(entry.key_at.clone());
     let own = probable_kind(entries);
     for entry in entries {
+        if read_common(reports, entry, &mut link, &mut place) {
+            continue;
+        }
         if let Some(key) = KEYS.iter().find(|key| **key == entry.key) {
             place.keys.push((key, entry.node.at.clone()));
             read_key(reports, entry, &mut link, &mut place);
         } else if Kind::by_name(entry.key.as_bytes()).is_none() {
             let hint = hint(own, &entry.key);
             let kinds = Kind::ALL.iter().map(|kind| kind.name);
-            let known: Vec<_> = KEYS.iter().copied().chain(kinds).collect();
+            let common = Kind::LINK.keys.iter().map(|key| first_part(key.name));
+            let mut known: Vec<_> = KEYS.iter().copied().chain(common).chain(kinds).collect();
+            known.dedup();
             fields::unknown_key(reports, entry, Table::Link, &known, hint);
         }
     }
@@ -53,6 +58,42 @@ pub(super) fn read(
     link.settings = read_kind(reports, entries, &mut place, is_absent);
     link.port = read_port(reports, entries, kinds);
     Some((link, place))
+}
+
+/// Reads a key of [`Kind::LINK`], or a table of such keys; whether it is one.
+fn read_common(
+    reports: &mut Reports,
+    entry: &Entry,
+    link: &mut LinkDeclaration,
+    place: &mut Place,
+) -> bool {
+    let keys = Kind::LINK.keys;
+    if let Some(position) = Kind::LINK.position(&entry.key).filter(|_| !entry.key.contains('.')) {
+        place.keys.push((keys[position].name, entry.node.at.clone()));
+        link.common.set(position, read_setting(reports, &keys[position], entry));
+        return true;
+    }
+    let within = |key: &Key| key.name.split_once('.').filter(|(table, _)| *table == entry.key);
+    if !keys.iter().any(|key| within(key).is_some()) {
+        return false;
+    }
+    let example = format!("`{} = {{ ... }}`", entry.key);
+    for inner in fields::table(reports, entry, &example).unwrap_or_default() {
+        let own = |key: &Key| within(key).is_some_and(|(_, own)| own == inner.key);
+        let Some(position) = keys.iter().position(own) else {
+            let known: Vec<_> = keys.iter().filter_map(|key| Some(within(key)?.1)).collect();
+            fields::unknown_key(reports, inner, Table::Within, &known, None);
+            continue;
+        };
+        place.keys.push((keys[position].name, inner.node.at.clone()));
+        link.common.set(position, read_setting(reports, &keys[position], inner));
+    }
+    true
+}
+
+/// The key that a document has at the top of a link's block.
+fn first_part(key: &'static str) -> &'static str {
+    key.split_once('.').map_or(key, |(table, _)| table)
 }
 
 fn quoted_bare(entry: &Entry) -> String {

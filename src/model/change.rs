@@ -106,6 +106,8 @@ pub struct LinkUpdate {
     pub up: Option<bool>,
     /// IFLA_MASTER.
     pub master: Option<LinkName>,
+    /// What can be set of every link, by [`Kind::LINK`](super::kind::Kind::LINK).
+    pub common: Option<Settings>,
     /// The settings of its kind that differ.
     pub settings: Option<Settings>,
     /// What differs of what it is as a port. It must be one already.
@@ -123,6 +125,7 @@ impl LinkUpdate {
             group: None,
             up: None,
             master: None,
+            common: None,
             settings: None,
             port: None,
         }

@@ -1,6 +1,6 @@
 //! A link as the kernel shows it in RTM_NEWLINK.
 
-use super::kind::{Settings, Value, ValueType};
+use super::kind::{FewSettings, Kind, Settings, Value, ValueType};
 use super::text::{KindName, LinkName, Mac};
 
 /// IFF_UP: administratively up (`linux/if.h`).
@@ -63,10 +63,12 @@ pub struct Link {
     pub lower_netns: Option<i32>,
     /// IFLA_GROUP.
     pub group: u32,
+    /// What can be set of every link, by [`Kind::LINK`].
+    pub common: FewSettings,
     /// The settings of a kind that we know.
     pub settings: Option<Settings>,
     /// What it is as a port of its master, where that is of a kind that we know.
-    pub port: Option<Settings>,
+    pub port: Option<FewSettings>,
 }
 
 impl Link {
@@ -84,6 +86,7 @@ impl Link {
             lower: 0,
             lower_netns: None,
             group: 0,
+            common: Settings::new(Kind::LINK).narrowed(),
             settings: None,
             port: None,
         }
@@ -131,5 +134,11 @@ impl Link {
             (self.port != before.port, "port"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
+        if self.common != before.common {
+            let (now, before) = (self.common.widened(), before.common.widened());
+            let keys = Kind::LINK.keys.iter().enumerate();
+            let differs = |at: usize| now.get(at) != before.get(at);
+            keys.filter(|(at, _)| differs(*at)).for_each(|(_, key)| name(key.name));
+        }
     }
 }

@@ -117,6 +117,7 @@ impl Diff<'_> {
         self.join_first(position, wanted, &mut update, &mut differences);
         self.set_link(position, update, differences, Vec::new());
         self.port_after_joining(position, wanted);
+        self.common(position, wanted, None);
     }
 
     fn new_link(&self, wanted: &DesiredLink, settings: Settings) -> NewLink {
@@ -157,6 +158,8 @@ impl Diff<'_> {
         if new.master.is_some() {
             self.port_after_joining(position, wanted);
         }
+        // Of some of it creation says nothing and takes nothing: KERNEL, "creating".
+        self.common(position, wanted, None);
     }
 
     fn existing_link(&mut self, position: u32, wanted: &DesiredLink, found: Link) {
@@ -172,6 +175,7 @@ impl Diff<'_> {
             return;
         }
         let is_taken_down = self.settings(position, wanted, &found);
+        self.common(position, wanted, Some(&found));
         let mut update = LinkUpdate::new(found.name);
         let mut differences = Vec::new();
         if let Some(owner) = self.desired.owner.as_ref().filter(|it| it.doomed() == found.group) {
@@ -273,6 +277,17 @@ impl Diff<'_> {
         let update = LinkUpdate { settings: Some(changed), ..LinkUpdate::new(found.name) };
         self.set_link(position, update, differences, Vec::new());
         needs_down
+    }
+
+    /// What can be set of every link.
+    fn common(&mut self, position: u32, wanted: &DesiredLink, found: Option<&Link>) {
+        let now = found.map(|found| found.common.widened());
+        let differs = self.differing(&wanted.common, now.as_ref(), |_| true);
+        if let Some((changed, differences)) = differs {
+            let link = found.map_or(wanted.name, |found| found.name);
+            let update = LinkUpdate { common: Some(changed), ..LinkUpdate::new(link) };
+            self.set_link(position, update, differences, Vec::new());
+        }
     }
 
     /// Of the keys that `concerns` names, those that differ: as wanted, and to be shown.

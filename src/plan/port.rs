@@ -60,7 +60,8 @@ impl Diff<'_> {
         if master != Some(found.master) {
             return; // It cannot join yet, and that is told.
         }
-        if let Some((changed, differences)) = self.differing(&port, found.port.as_ref(), |_| true) {
+        let now = found.port.map(|now| now.widened());
+        if let Some((changed, differences)) = self.differing(&port, now.as_ref(), |_| true) {
             let update = LinkUpdate { port: Some(changed), ..LinkUpdate::new(wanted.name) };
             self.set_link(position, update, differences, Vec::new());
         }

@@ -17,7 +17,12 @@ impl Mirror {
         let Some((link, port)) = self.network.link(index).copied().zip(port) else { return };
         if link.port.is_some_and(|now| now.kind == port.kind) {
             self.touch(Key::Link(index));
-            self.store_link(Link { port: Some(port), ..link }, Cause::Notification, 0, tell);
+            self.store_link(
+                Link { port: Some(port.narrowed()), ..link },
+                Cause::Notification,
+                0,
+                tell,
+            );
         }
     }
 }

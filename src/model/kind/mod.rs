@@ -14,6 +14,7 @@ mod ifb;
 mod ipip;
 mod ipvlan;
 mod key;
+mod link;
 mod macvlan;
 mod macvtap;
 mod settings;
@@ -25,7 +26,7 @@ mod vxlan;
 mod wireguard;
 
 pub use key::{Key, ValueType};
-pub use settings::{Settings, UNITS, Value};
+pub use settings::{FewSettings, Settings, UNITS, Value};
 
 /// The most keys that a table has: a set of them is a 64-bit mask.
 pub const KEYS_MAX: usize = 64;
@@ -121,6 +122,10 @@ impl Kind {
         &wireguard::KIND,
     ];
 
+    /// What can be set of every link. No kind, but a table like theirs; a dot in a key's name
+    /// stands for a table within the table.
+    pub const LINK: &'static Kind = &link::TABLE;
+
     /// The kind of that name, where it can be declared.
     pub fn by_name(name: &[u8]) -> Option<&'static Kind> {
         Self::ALL.iter().find(|kind| kind.name.as_bytes() == name).copied()
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn key_tables_name_each_key_once() {
-        let ports = Kind::ALL.iter().filter_map(|kind| kind.port);
+        let ports = Kind::ALL.iter().filter_map(|kind| kind.port).chain([Kind::LINK]);
         for kind in Kind::ALL.iter().copied().chain(ports) {
             for (at, key) in kind.keys.iter().enumerate() {
                 assert_eq!(kind.position(key.name), Some(at), "{} {}", kind.name, key.name);
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart_by_name() {
-        let ports = Kind::ALL.iter().filter_map(|kind| kind.port);
+        let ports = Kind::ALL.iter().filter_map(|kind| kind.port).chain([Kind::LINK]);
         let mut names: Vec<_> = Kind::ALL.iter().copied().chain(ports).map(|it| it.name).collect();
         let all = names.len();
         names.sort_unstable();

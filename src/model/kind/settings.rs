@@ -11,6 +11,9 @@ use super::{Key, Kind, ValueType};
 /// `ValueType::units`.
 pub const UNITS: usize = 40;
 
+/// The same for the tables of [`FewSettings`].
+const FEW_UNITS: usize = 12;
+
 /// A value of a kind's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
@@ -146,6 +149,43 @@ impl Settings {
     }
 }
 
+/// The same for a table of few values, as a link carries them with every event: what it is as a
+/// port, and what can be set of every link.
+#[derive(Clone, Copy, PartialEq)]
+pub struct FewSettings {
+    /// The table that the values follow.
+    pub kind: &'static Kind,
+    known: u64,
+    marks: u64,
+    units: [u16; FEW_UNITS],
+}
+
+impl FewSettings {
+    /// With room for the values of any table.
+    pub fn widened(&self) -> Settings {
+        let Self { kind, known, marks, units: few } = *self;
+        let mut units = [0; UNITS];
+        units[..FEW_UNITS].copy_from_slice(&few);
+        Settings { kind, known, marks, units }
+    }
+}
+
+impl Settings {
+    /// With room for few values. What has no room in it is lost: only tables that fit are
+    /// [`Kind::port`] and [`Kind::LINK`].
+    pub fn narrowed(&self) -> FewSettings {
+        let mut few = [0; FEW_UNITS];
+        few.copy_from_slice(&self.units[..FEW_UNITS]);
+        FewSettings { kind: self.kind, known: self.known, marks: self.marks, units: few }
+    }
+}
+
+impl fmt::Debug for FewSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.widened().fmt(f)
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.kind.name)?;
@@ -245,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_key_keeps_its_value_beside_all_others() {
-        let ports = Kind::ALL.iter().filter_map(|kind| kind.port);
+        let ports = Kind::ALL.iter().filter_map(|kind| kind.port).chain([Kind::LINK]);
         for kind in Kind::ALL.iter().copied().chain(ports) {
             let mut settings = Settings::new(kind);
             for pick in 0..3 {
@@ -260,6 +300,9 @@ mod tests {
                         kind.name,
                         key.name
                     );
+                }
+                if Kind::by_name(kind.name.as_bytes()).is_none() {
+                    assert_eq!(settings.narrowed().widened(), settings, "raise FEW_UNITS");
                 }
                 for (position, key) in kind.keys.iter().enumerate() {
                     let name = format!("{} {}", kind.name, key.name);

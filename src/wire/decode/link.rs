@@ -1,9 +1,11 @@
 //! RTM_NEWLINK and RTM_DELLINK.
 
 use super::super::kind;
+use super::super::link_settings;
 use super::super::numbers::*;
 use super::super::view::{Malformed, attributes, u32_at};
 use super::{Decoded, index, take};
+use crate::model::kind::{Kind, Settings};
 use crate::model::link::Link;
 use crate::model::text::{LinkName, Mac};
 
@@ -35,6 +37,8 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
 
     let mut link = Link::new(index, LinkName::default());
     link.flags = u32_at(payload, FLAGS_OFFSET).ok_or(SHORT)?;
+    let mut common = Settings::new(Kind::LINK);
+    link_settings::read_flags(link.flags, &mut common);
     let mut moved = false;
     let mut info = None;
     for attribute in attributes(body) {
@@ -52,9 +56,12 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
             // what a link has (wireless_send_event in net/wireless/wext-core.c).
             IFLA_WIRELESS => return Ok(Decoded::Ignored),
             IFLA_LINKINFO => info = Some(attribute.value),
+            IFLA_TXQLEN | IFLA_GSO_MAX_SIZE | IFLA_GSO_MAX_SEGS | IFLA_GRO_MAX_SIZE
+            | IFLA_AF_SPEC => link_settings::read(&attribute, &mut common),
             _ => {}
         }
     }
+    link.common = common.narrowed();
     if link.name.is_empty() {
         return Err(Malformed("a link message has no name"));
     }

@@ -6,6 +6,7 @@ use netlink_packet_route::link::{
 };
 
 use super::super::kind;
+use super::super::link_settings;
 use super::super::numbers::*;
 use super::EncodeError;
 use crate::model::change::{LinkUpdate, NewLink, NewPeer};
@@ -47,6 +48,9 @@ pub(super) fn update(
     common(&mut message, update.mtu, update.mac, update.group);
     if let Some(up) = update.up {
         set_up(&mut message, up);
+    }
+    if let Some(wanted) = &update.common {
+        link_settings::write(wanted, &mut message);
     }
     if let Some(master) = update.master {
         let master = LinkAttribute::Controller(resolve(master)?);

@@ -139,7 +139,7 @@ pub(super) fn decode(info: &[u8], link: &mut Link) {
             _ => {}
         }
     }
-    link.port = master.and_then(|master| port(master, port_data, link));
+    link.port = master.and_then(|master| port(master, port_data, link)).map(|it| it.narrowed());
     let name = link.kind.as_bytes();
     let Some((kind, spelling)) = Kind::by_name(name).zip(spelling(name)) else {
         return;

@@ -1,0 +1,161 @@
+//! How what can be set of every link is spelled: in the header, in attributes of the link's own,
+//! and in IFLA_AF_SPEC.
+
+use netlink_packet_core::DefaultNla;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+
+use super::numbers::*;
+use super::view::{Attribute, attributes, u32_at};
+use crate::model::kind::{Kind, Settings, Value, ValueType};
+
+/// Where a key's value stands.
+enum Place {
+    /// A bit of `ifi_flags`; `unset` where the bit says the contrary.
+    Flag { bit: u32, unset: bool },
+    /// A 32-bit attribute.
+    Attribute(u16),
+    /// IPV4_DEVCONF_* of `linux/ip.h`, within IFLA_INET_CONF.
+    Ipv4(u16),
+    /// An 8-bit attribute of AF_INET6.
+    Ipv6(u16),
+}
+
+/// One for each key of [`Kind::LINK`], in its order.
+static PLACES: &[(&str, Place)] = &[
+    ("txqueuelen", Place::Attribute(IFLA_TXQLEN)),
+    ("arp", Place::Flag { bit: 0x80, unset: true }),
+    ("promisc", Place::Flag { bit: 0x100, unset: false }),
+    ("allmulticast", Place::Flag { bit: 0x200, unset: false }),
+    ("multicast", Place::Flag { bit: 0x1000, unset: false }),
+    ("gso_max_size", Place::Attribute(IFLA_GSO_MAX_SIZE)),
+    ("gso_max_segs", Place::Attribute(IFLA_GSO_MAX_SEGS)),
+    ("gro_max_size", Place::Attribute(IFLA_GRO_MAX_SIZE)),
+    ("ipv4.forwarding", Place::Ipv4(1)),
+    ("ipv4.rp_filter", Place::Ipv4(8)),
+    ("ipv4.accept_local", Place::Ipv4(23)),
+    ("ipv4.accept_redirects", Place::Ipv4(4)),
+    ("ipv4.send_redirects", Place::Ipv4(6)),
+    ("ipv4.route_localnet", Place::Ipv4(26)),
+    ("ipv4.proxy_arp", Place::Ipv4(3)),
+    ("ipv4.arp_filter", Place::Ipv4(13)),
+    ("ipv4.arp_announce", Place::Ipv4(18)),
+    ("ipv4.arp_ignore", Place::Ipv4(19)),
+    ("ipv6.addr_gen_mode", Place::Ipv6(IFLA_INET6_ADDR_GEN_MODE)),
+];
+
+/// Reads `ifi_flags` into the settings of a link.
+pub(super) fn read_flags(flags: u32, settings: &mut Settings) {
+    for (position, (_, place)) in PLACES.iter().enumerate() {
+        if let Place::Flag { bit, unset } = place {
+            settings.set(position, Some(Value::Bool((flags & bit != 0) != *unset)));
+        }
+    }
+}
+
+/// Reads one of a link's attributes into its settings.
+pub(super) fn read(attribute: &Attribute<'_>, settings: &mut Settings) {
+    if attribute.kind != IFLA_AF_SPEC {
+        let is_its = |place: &Place| matches!(place, Place::Attribute(it) if *it == attribute.kind);
+        return put(settings, is_its, attribute.u32());
+    }
+    for family in attributes(attribute.value) {
+        for inner in attributes(family.value) {
+            match (family.kind, inner.kind) {
+                (AF_INET_SPEC, IFLA_INET_CONF) => read_ipv4(inner.value, settings),
+                (AF_INET6_SPEC, IFLA_INET6_ADDR_GEN_MODE) => {
+                    let is_its =
+                        |place: &Place| matches!(place, Place::Ipv6(it) if *it == inner.kind);
+                    put(settings, is_its, inner.u8().map(u32::from));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An array of 32-bit numbers, that of IPV4_DEVCONF_FORWARDING, which is 1, first.
+fn read_ipv4(conf: &[u8], settings: &mut Settings) {
+    for (position, (_, place)) in PLACES.iter().enumerate() {
+        if let Place::Ipv4(id) = place {
+            let number = u32_at(conf, usize::from(id - 1) * size_of::<u32>());
+            settings.set(position, number.map(|number| typed(position, number)));
+        }
+    }
+}
+
+fn put(settings: &mut Settings, is_its: impl Fn(&Place) -> bool, number: Option<u32>) {
+    let found = PLACES.iter().position(|(_, place)| is_its(place));
+    if let Some((position, number)) = found.zip(number) {
+        settings.set(position, Some(typed(position, number)));
+    }
+}
+
+fn typed(position: usize, number: u32) -> Value {
+    match Kind::LINK.keys.get(position).map(|key| key.value) {
+        Some(ValueType::Bool) => Value::Bool(number != 0),
+        Some(ValueType::Word(_)) => Value::Word(number),
+        _ => Value::Number(number),
+    }
+}
+
+/// Spells settings into the message of a link that exists.
+pub(super) fn write(settings: &Settings, message: &mut LinkMessage) {
+    let mut ipv4 = Vec::new();
+    let mut ipv6 = Vec::new();
+    for (position, (_, place)) in PLACES.iter().enumerate() {
+        let number = match settings.get(position) {
+            Some(Value::Bool(value)) => u32::from(value),
+            Some(Value::Number(number) | Value::Word(number)) => number,
+            _ => continue,
+        };
+        match *place {
+            Place::Flag { bit, unset } => {
+                let bit = LinkFlags::from_bits_retain(bit);
+                message.header.flags.set(bit, (number != 0) != unset);
+                message.header.change_mask.insert(bit);
+            }
+            Place::Attribute(kind) => {
+                let bytes = number.to_ne_bytes().to_vec();
+                message.attributes.push(LinkAttribute::Other(DefaultNla::new(kind, bytes)));
+            }
+            Place::Ipv4(id) => ipv4.extend(attribute(id, &number.to_ne_bytes())),
+            // The words have small numbers.
+            Place::Ipv6(kind) => ipv6.extend(attribute(kind, &[number as u8])),
+        }
+    }
+    let mut families = Vec::new();
+    if !ipv4.is_empty() {
+        families.extend(attribute(AF_INET_SPEC, &attribute(IFLA_INET_CONF, &ipv4)));
+    }
+    if !ipv6.is_empty() {
+        families.extend(attribute(AF_INET6_SPEC, &ipv6));
+    }
+    if !families.is_empty() {
+        message.attributes.push(LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, families)));
+    }
+}
+
+/// An attribute with its header and its padding.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    const HEADER_BYTES: usize = 4;
+    let len = HEADER_BYTES + value.len();
+    let mut bytes = Vec::with_capacity(len.next_multiple_of(4));
+    // A handful of numbers is far below the limit of 64 KiB.
+    bytes.extend((len as u16).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(len.next_multiple_of(4), 0);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_its_place() {
+        let keys: Vec<_> = Kind::LINK.keys.iter().map(|key| key.name).collect();
+        let places: Vec<_> = PLACES.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, places);
+    }
+}
