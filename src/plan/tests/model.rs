@@ -9,7 +9,7 @@ use crate::model::address::{
 };
 use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
 use crate::model::consequences::{Taken, Trigger, taken_along};
-use crate::model::kind::{Settings, Value, ValueType};
+use crate::model::kind::{FewSettings, Kind, Settings, Value, ValueType};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
@@ -138,6 +138,7 @@ fn create(network: &mut Network, new: &NewLink) -> Result<(), String> {
     link.mac = new.mac.unwrap_or_default();
     link.group = new.group.unwrap_or(0);
     link.master = new.master.map(|master| find(network, master)).transpose()?.unwrap_or(0);
+    link.port = port_of(network, link.master);
     link.flags = if new.up { IFF_UP } else { 0 };
     if let Some(lower) = new.settings.lower() {
         let lower = find(network, lower)?;
@@ -177,6 +178,12 @@ fn resolved(network: &Network, settings: Settings, peer: u32) -> Settings {
     resolved
 }
 
+/// What a link becomes by joining that master.
+fn port_of(network: &Network, master: u32) -> Option<FewSettings> {
+    let kind = Kind::by_name(network.link(master)?.kind.as_bytes())?;
+    Some(Settings::new(kind.port?).narrowed())
+}
+
 fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
     let index = find(network, update.link)?;
     let mut link = *network.link(index).ok_or("a link")?;
@@ -191,6 +198,14 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
     link.group = update.group.unwrap_or(link.group);
     if let Some(master) = update.master {
         link.master = find(network, master)?;
+        link.port = port_of(network, link.master);
+    }
+    if let Some(wanted) = update.port {
+        let now = link.port.ok_or(format!("{} is no port", link.name))?.widened();
+        if now.kind != wanted.kind {
+            return Err(format!("{} is another port", link.name));
+        }
+        link.port = Some(now.overlaid_with(&wanted).narrowed());
     }
     if let Some((mut now, wanted)) = link.settings.zip(update.settings) {
         for position in 0..now.kind.keys.len() {
@@ -218,7 +233,7 @@ fn delete(network: &mut Network, index: u32) {
         if stands_on_it || (gone.lower == other.index && other.lower == index) {
             delete(network, other.index);
         } else if other.master == index {
-            network.put_link(Link { master: 0, ..other });
+            network.put_link(Link { master: 0, port: None, ..other });
         }
     }
 }

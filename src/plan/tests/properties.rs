@@ -6,9 +6,10 @@ use super::model;
 use super::random::{self, Random};
 use crate::desired::{Desired, PROTOCOL_DEFAULT, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, Op};
+use crate::model::link::Link;
 use crate::model::network::Network;
-use crate::model::text::LinkName;
-use crate::plan::{Plan, Rank};
+use crate::model::text::{KindName, LinkName};
+use crate::plan::{Plan, Rank, Reason, Step};
 
 /// How many plans in a row may be needed: a step of one can take along what an earlier step of
 /// the same plan made, as a link that goes down does.
@@ -92,6 +93,41 @@ proptest! {
         for step in &plan.steps {
             prop_assert!(may_change(&desired, &network, &plan, &step.change), "{step}");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn what_cannot_be_changed_in_place_is_made_anew_where_that_is_allowed(seed in any::<u64>()) {
+        let (desired, mut network) = world(seed);
+        // Someone else's links bear some of the names.
+        for (at, link) in network.links().copied().collect::<Vec<_>>().into_iter().enumerate() {
+            if !link.kind.is_empty() && (seed >> at) & 1 == 1 {
+                let kind = KindName::truncated(b"dummy");
+                network.put_link(Link { kind, settings: None, lower: 0, ..link });
+            }
+        }
+        let kept = Plan::new(&desired, &network);
+        prop_assert!(!kept.steps.iter().any(Step::is_recreation));
+        let desired = desired.with_recreation();
+        for _ in 0..2 * PLANS_MAX {
+            for step in Plan::new(&desired, &network).steps {
+                // What went along is made again by a later plan.
+                let _ = model::apply(&mut network, &step.change);
+            }
+        }
+        let plan = Plan::new(&desired, &network);
+        for blocked in &plan.blocked {
+            let is_in_the_way = match &blocked.reason {
+                Reason::OtherKind { found, .. } => !found.is_empty(),
+                Reason::OnlyAtCreation { .. } | Reason::PeerNameTaken(_) => true,
+                _ => false,
+            };
+            prop_assert!(!is_in_the_way, "seed {seed}: {blocked}: {network:#?}");
+        }
+        prop_assert!(!plan.steps.iter().any(Step::is_recreation), "seed {seed}: {:#?}", plan.steps);
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn desired(random: &mut Random) -> Desired {
 /// The same without what the simulated kernel knows nothing of.
 pub(crate) fn plain(random: &mut Random) -> Desired {
     let mut desired = valid(random, plain_route);
+    desired.links.iter_mut().for_each(|link| link.port = None);
     for own in desired.links.iter_mut().flat_map(|link| link.addresses.iter_mut().flatten()) {
         *own = DesiredAddress::new(own.prefix);
     }
@@ -160,6 +161,12 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
     }
     if random.one_in(3) && matches!(own, "v0" | "p0" | "p1" | "i0" | "e1") {
         link = link.master(name(random.pick(&BRIDGES).expect("some")));
+        if matches!(own, "v0" | "p1" | "i0") {
+            let port = Kind::by_name(b"bridge").and_then(|kind| kind.port).expect("a table");
+            let cost = Value::Number(100 + u32::try_from(at).unwrap_or(0));
+            let port = Settings::new(port).with("cost", cost);
+            link = port.into_iter().fold(link, LinkDeclaration::port);
+        }
     }
     if random.one_in(2) {
         let pool = [(1, true), (2, true), (1, false), (2, false)];
