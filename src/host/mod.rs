@@ -3,6 +3,7 @@
 //! Pure: datagrams come in as bytes, requests go out as bytes, time is an argument. The engine
 //! drives it with a ring, the tests with a kernel of their own.
 
+mod counters;
 mod doubt;
 mod mirror;
 mod silence;
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+pub use self::counters::Counters;
 use self::mirror::Mirror;
 use crate::desired::Desired;
 use crate::limits::DOUBT_DELAY;
@@ -34,43 +36,6 @@ pub(crate) enum Source {
     Events,
     /// The one that asks.
     Replies,
-}
-
-/// Counts of what came and was not as it should be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Messages of the kernel that were read.
-    pub messages: u64,
-    /// Datagrams that did not come from the kernel; they are dropped.
-    pub forged: u64,
-    /// Messages that could not be decoded; each costs itself alone.
-    pub malformed: u64,
-    /// Datagrams that did not fit their buffer; each leads to a resync.
-    pub truncated: u64,
-    /// Overruns of the event socket; each leads to a resync.
-    pub overruns: u64,
-    /// Datagrams that the kernel says it dropped.
-    pub dropped: u64,
-    /// Dumps that were asked for.
-    pub dumps: u64,
-    /// Changes that were sent.
-    pub changes: u64,
-}
-
-impl std::iter::Sum for Counters {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            messages: sum.messages + one.messages,
-            forged: sum.forged + one.forged,
-            malformed: sum.malformed + one.malformed,
-            truncated: sum.truncated + one.truncated,
-            overruns: sum.overruns + one.overruns,
-            dropped: sum.dropped + one.dropped,
-            dumps: sum.dumps + one.dumps,
-            changes: sum.changes + one.changes,
-        })
-    }
 }
 
 /// The tables could not be read.
