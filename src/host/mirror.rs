@@ -755,6 +755,14 @@ mod tests {
         assert!(!mirror.dump_was_disturbed(), "since the second look was asked for");
     }
 
+    #[test]
+    fn what_may_take_routes_in_silence_disturbs_their_dump() {
+        let (mut mirror, tell) = (reading(Table::Routes), &mut |_| {});
+        assert!(!mirror.dump_was_disturbed());
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.dump_was_disturbed());
+    }
+
     /// The same after a loss, up to where that table is being read.
     fn reading(table: Table) -> Mirror {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
