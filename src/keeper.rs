@@ -22,6 +22,7 @@ pub struct KeeperBuilder {
     desired: Desired,
     options: Options,
     is_filtered: bool,
+    mode: Mode,
 }
 
 /// A running keeper. Dropping it stops the keeper and leaves the network as it is.
@@ -79,7 +80,7 @@ impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
         let options = Options { keeps_events: false, ..Options::default() };
-        KeeperBuilder { desired, options, is_filtered: true }
+        KeeperBuilder { desired, options, is_filtered: true, mode: Mode::Keep }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -88,12 +89,12 @@ impl Keeper {
         let doorbell = Doorbell::new().map_err(EngineError::from)?;
         let shared = Arc::<Shared>::default();
         let (keeper, ending) = (Arc::clone(&shared), Arc::clone(&shared));
-        let KeeperBuilder { desired, options, is_filtered } = builder;
+        let KeeperBuilder { desired, options, is_filtered, mode } = builder;
         let thread = EngineThread::spawn(
             options,
             doorbell.handle(),
             move |engine, doorbell| {
-                keep(Keeping { engine, is_filtered }, desired, &keeper, doorbell)
+                keep(Keeping { engine, is_filtered, mode }, desired, &keeper, doorbell)
             },
             move || ending.lock().has_ended = true,
         )?;
@@ -109,6 +110,14 @@ impl KeeperBuilder {
     #[must_use]
     pub fn filter(mut self, is_filtered: bool) -> Self {
         self.is_filtered = is_filtered;
+        self
+    }
+
+    /// Whether differences are only told, by [`Report::Differs`] and [`Report::AsDeclared`], and
+    /// nothing is corrected. No request but for reading is sent then, so it needs no privilege.
+    #[must_use]
+    pub fn report_only(mut self, is_report_only: bool) -> Self {
+        self.mode = if is_report_only { Mode::Report } else { Mode::Keep };
         self
     }
 }
@@ -220,6 +229,7 @@ fn keep(
 struct Keeping {
     engine: Engine,
     is_filtered: bool,
+    mode: Mode,
 }
 
 impl Keeping {
@@ -228,7 +238,7 @@ impl Keeping {
             self.engine.set_filter(&desired.filter());
         }
         let now = self.engine.now();
-        self.engine.host_mut().set_desired(now, Mode::Keep, desired);
+        self.engine.host_mut().set_desired(now, self.mode, desired);
     }
 }
 

@@ -7,13 +7,12 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use common::program::{document, json, ringlink, run, status, text};
-use common::{eventually, in_namespace, ip, ip_json, links, slowness};
+use common::program::{Running, document, json, ringlink, run, status, text};
+use common::{eventually, in_namespace, ip, ip_json, links};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -275,57 +274,6 @@ fn names_that_a_terminal_would_obey_are_escaped() {
         let hex: Vec<_> = links.filter_map(|link| link["name_hex"].as_str()).collect();
         assert_eq!(hex, ["611b5b324aff"]);
     });
-}
-
-/// Starts the program with its output piped, and reads it line by line.
-struct Running {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let child = ringlink().args(arguments).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("the program starts");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, lines }
-    }
-
-    fn line(&mut self) -> String {
-        self.lines.next().expect("another line").expect("UTF-8")
-    }
-
-    fn line_with(&mut self, part: &str) -> String {
-        for _ in 0..200 {
-            let line = self.line();
-            if line.contains(part) {
-                return line;
-            }
-        }
-        panic!("no line with {part}");
-    }
-
-    /// Ends it by a signal; its exit status.
-    fn end(mut self, signal: Signal) -> Option<i32> {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
-        kill(pid, signal).expect("it lives");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(60) * slowness() {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("it does not end by {signal}");
-    }
-}
-
-/// A test that fails leaves nothing running.
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

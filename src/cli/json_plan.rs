@@ -156,6 +156,16 @@ pub(super) fn run_report(report: &Report, has_converged: bool) -> Value {
             "report": "conflict", "object": object.type_name(), "name": name_of(object),
             "sender": sender, "retry_in_us": micros(*retry_in),
         }),
+        Report::Differs(it) => {
+            let mut value = step(&it.step);
+            value["report"] = "differs".into();
+            value["sender"] = it.sender.into();
+            value
+        }
+        Report::AsDeclared { object, sender, took } => json!({
+            "report": "as_declared", "object": object.type_name(), "name": name_of(object),
+            "sender": sender, "took_us": micros(*took),
+        }),
         Report::Blocked(it) => {
             let mut value = blocked(it);
             value["report"] = "blocked".into();

@@ -16,6 +16,7 @@ mod json_objects;
 mod json_plan;
 mod out;
 mod plan;
+mod report;
 mod run;
 mod show;
 mod show_objects;
@@ -112,6 +113,10 @@ enum Verb {
         files: Files,
         #[command(flatten)]
         allowed: Allowed,
+        /// Corrects nothing: tells what differs, as it comes to differ, and when it is as declared
+        /// again; needs no privilege
+        #[arg(long, conflicts_with = "demo")]
+        report_only: bool,
         /// Breaks the network in five ways, shows each mended, and ends
         #[arg(long, requires = "sandbox")]
         demo: bool,
@@ -258,7 +263,12 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
     let common = &arguments.common;
     let verbose = common.verbose;
     match &arguments.verb {
-        Verb::Run { files, allowed, demo } => {
+        Verb::Run { files, allowed, report_only: true, .. } => {
+            let desired = allowed.apply_to(start::load(files)?);
+            start::enter(common)?;
+            report::run(desired, Signals::block(), verbose, out)
+        }
+        Verb::Run { files, allowed, demo, .. } => {
             let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("run")?;

@@ -143,6 +143,8 @@ impl Teller {
             Report::Resync { dropped } => {
                 format!("resync: {dropped} notifications were lost; the tables are read anew")
             }
+            // A keeper that corrects reports neither.
+            Report::Differs(_) | Report::AsDeclared { .. } => return None,
             Report::Missed(count) => warn(format!(
                 "{count} reports are not printed: they came faster than they were read"
             )),
@@ -170,7 +172,7 @@ impl Teller {
 }
 
 /// ` by port 1234`, where the kernel told whose it was.
-fn by_port(sender: u32) -> String {
+pub(super) fn by_port(sender: u32) -> String {
     if sender == 0 { String::new() } else { format!(" by port {sender}") }
 }
 

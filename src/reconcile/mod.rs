@@ -8,6 +8,7 @@
 mod answers;
 mod bindings;
 mod bulk;
+mod found;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ use std::time::Instant;
 
 use self::bindings::Bindings;
 use self::bulk::{Bulk, Stage};
-pub use self::report::{Attempt, Report};
+use self::found::Found;
+pub use self::report::{Attempt, Finding, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET};
@@ -39,6 +41,8 @@ pub(crate) enum Mode {
     Once,
     /// For as long as it is turned.
     Keep,
+    /// For as long as it is turned, and changes nothing: what differs is told.
+    Report,
 }
 
 /// Keeps one declared state against one observed network.
@@ -54,6 +58,8 @@ pub(crate) struct Reconcile {
     /// Subjects that were as declared when last looked at: a difference is a revert.
     clean: BTreeSet<Subject>,
     blocked: HashMap<Subject, Vec<Blocked>>,
+    /// In mode `Report`: what was told of each subject that is not as declared.
+    found: HashMap<Subject, Vec<Found>>,
     /// Objects with a history; at most one for each declared object.
     tracks: HashMap<ObjectId, Track>,
     /// Subjects to look at again, and when.
@@ -129,6 +135,7 @@ impl Reconcile {
             dirty: HashMap::new(),
             clean: BTreeSet::new(),
             blocked: HashMap::new(),
+            found: HashMap::new(),
             tracks: HashMap::new(),
             later: BTreeSet::new(),
             awaited: HashMap::new(),
@@ -251,6 +258,12 @@ impl Reconcile {
             self.compare(now, subject, network, &mut plan);
         }
         plan.sort();
+        if self.mode == Mode::Report {
+            let looked_at = subjects.iter().filter_map(|it| Some((*it, *dirty.get(it)?)));
+            self.tell_found(&looked_at.collect::<Vec<_>>(), plan);
+            self.note_convergence(now);
+            return;
+        }
         for step in plan.steps {
             let noticed = dirty.get(&step.subject).copied();
             let noticed = noticed.unwrap_or(Noticed { at: now, sender: 0 });

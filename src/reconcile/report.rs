@@ -28,6 +28,18 @@ pub enum Report {
         /// How long until the next revert.
         retry_in: Duration,
     },
+    /// Where nothing is corrected: an object came to differ from what is declared, or differs
+    /// otherwise than before.
+    Differs(Box<Finding>),
+    /// Where nothing is corrected: an object that differed does so no more.
+    AsDeclared {
+        /// The object.
+        object: ObjectId,
+        /// The netlink port id of the process that put it right, where the kernel says; else 0.
+        sender: u32,
+        /// For how long it differed, from notification to notification.
+        took: Duration,
+    },
     /// An object cannot be made as declared, or not yet.
     Blocked(Blocked),
     /// Every declared object is as declared.
@@ -57,4 +69,14 @@ pub struct Attempt {
     pub took: Duration,
     /// How long until it is tried again, where it failed and is.
     pub retry_in: Option<Duration>,
+}
+
+/// A difference that is left as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What differs, as the change that would put it right.
+    pub step: Step,
+    /// The netlink port id of the process that caused the difference, where the kernel says;
+    /// else 0.
+    pub sender: u32,
 }

@@ -460,3 +460,46 @@ fn a_declared_link_under_another_name_is_no_stray() {
     let left: Vec<_> = desk.network.links().map(|link| (link.index, link.name)).collect();
     assert_eq!(left, [(link.index, name("br0"))]);
 }
+
+#[test]
+fn what_is_only_reported_is_told_once_and_nothing_is_sent() {
+    let mut desk = Desk::new(Mode::Report, declared([of_kind("br0", "bridge").mtu(1400)]));
+    let mut says = |happens: &dyn Fn(&mut Network)| {
+        desk.happens(happens);
+        assert_eq!(desk.round(|_| Outcome::Done), [], "nothing is sent");
+        assert_eq!(desk.reconcile.poll_timeout(), None, "nothing is tried later");
+        std::mem::take(&mut desk.told)
+    };
+    let differs = |told: &[Report], sender: u32, text: &str| match told {
+        [Report::Differs(it)] => {
+            assert!(it.step.to_string().starts_with(text), "{}", it.step);
+            assert_eq!(it.sender, sender);
+        }
+        other => panic!("{other:#?}"),
+    };
+    differs(&says(&|_| {}), 0, "create link br0");
+    assert_eq!(says(&|_| {}), []);
+    let make = |network: &mut Network, mtu: u32| {
+        let settings = Settings::new(Kind::by_name(b"bridge").expect("a known kind"));
+        let kind = KindName::truncated(b"bridge");
+        let link = Link::new(7, name("br0"));
+        let (flags, settings) = (IFF_UP, Some(settings));
+        network.put_link(Link { kind, mtu, flags, settings, ..link });
+    };
+    differs(&says(&|network| make(network, 1300)), 4711, "set link br0: mtu 1300 -> 1400");
+    differs(&says(&|network| make(network, 1200)), 4711, "set link br0: mtu 1200 -> 1400");
+    let told = says(&|network| make(network, 1400));
+    let object = crate::model::object::ObjectId::Link(name("br0"));
+    assert!(
+        matches!(&told[..], [Report::AsDeclared { object: it, sender: 4711, .. }, Report::Converged]
+            if *it == object),
+        "{told:#?}"
+    );
+    differs(
+        &says(&|network| {
+            network.remove_link(7);
+        }),
+        4711,
+        "create link br0",
+    );
+}
