@@ -60,6 +60,7 @@ impl Applier {
     /// What would have to change for the network to be as declared. Changes nothing, and needs
     /// no privilege.
     pub fn plan(&mut self, desired: &Desired) -> Result<Plan, ApplyError> {
+        self.engine.follow(desired.tables())?;
         self.sync()?;
         Ok(Plan::new(desired, self.engine.host().network()))
     }
@@ -69,6 +70,7 @@ impl Applier {
     ///
     /// Where nothing differs, nothing but reading requests is sent.
     pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
+        self.engine.follow(desired.tables())?;
         self.sync()?;
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());

@@ -89,7 +89,8 @@ impl Keeper {
         let doorbell = Doorbell::new().map_err(EngineError::from)?;
         let shared = Arc::<Shared>::default();
         let (keeper, ending) = (Arc::clone(&shared), Arc::clone(&shared));
-        let KeeperBuilder { desired, options, is_filtered, mode } = builder;
+        let KeeperBuilder { desired, mut options, is_filtered, mode } = builder;
+        options.tables = options.tables.and(desired.tables());
         let thread = EngineThread::spawn(
             options,
             doorbell.handle(),
@@ -215,10 +216,10 @@ fn keep(
     shared: &Shared,
     doorbell: &DoorbellHandle,
 ) -> Result<(), EngineError> {
-    keeping.set(desired);
+    keeping.set(desired)?;
     loop {
         keeping.engine.turn(None)?;
-        if shared.has_orders.swap(false, Ordering::AcqRel) && obey(&mut keeping, shared) {
+        if shared.has_orders.swap(false, Ordering::AcqRel) && obey(&mut keeping, shared)? {
             return Ok(());
         }
         publish(&mut keeping.engine, shared, doorbell);
@@ -233,26 +234,28 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn set(&mut self, desired: Desired) {
+    fn set(&mut self, desired: Desired) -> Result<(), EngineError> {
+        self.engine.follow(desired.tables())?;
         if self.is_filtered {
             self.engine.set_filter(&desired.filter());
         }
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, self.mode, desired);
+        Ok(())
     }
 }
 
 /// Takes the orders of the handle; `true` where it is to end.
-fn obey(keeping: &mut Keeping, shared: &Shared) -> bool {
+fn obey(keeping: &mut Keeping, shared: &Shared) -> Result<bool, EngineError> {
     let mut mailbox = shared.lock();
     if mailbox.is_stopping {
-        return true;
+        return Ok(true);
     }
     if let Some(desired) = mailbox.desired.take() {
         drop(mailbox);
-        keeping.set(desired);
+        keeping.set(desired)?;
     }
-    false
+    Ok(false)
 }
 
 /// Hands reports and status to the handle. A reader that is too slow loses reports, never

@@ -129,6 +129,7 @@ fn may_go_on(
 fn is_grave(step: &Step) -> bool {
     match step.change {
         Change::DeleteLink(_) | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
+        Change::DeleteRule(_) | Change::DeleteNeighbour { .. } => true,
         Change::ReplaceRoute(_) => step.differences.iter().any(|it| it.key == "protocol"),
         _ => !step.also_removes.is_empty(),
     }

@@ -24,6 +24,8 @@ pub(super) fn neighbour(names: &dyn Names, it: &Neighbour) -> Value {
         "state_number": it.state,
         "flags": flag_names(it.flags, neighbour::FLAG_NAMES),
         "flags_number": it.flags,
+        "protocol": it.protocol,
+        "protocol_name": protocol_name(it.protocol),
     })
 }
 

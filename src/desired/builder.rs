@@ -5,12 +5,13 @@
 use std::fmt;
 
 use super::builder_route::RouteDeclaration;
-use super::checks::{self, About};
+use super::checks::{self, About, Rest};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
-use super::{Desired, DesiredAddress, Owner, PROTOCOL_DEFAULT, State};
+use super::{Desired, DesiredAddress, DesiredNeighbour, Owner, PROTOCOL_DEFAULT, State};
 use crate::model::kind::{Kind, Settings};
 use crate::model::object::ObjectId;
+use crate::model::rule::Rule;
 use crate::model::text::{LinkName, Mac};
 
 impl Owner {
@@ -158,6 +159,7 @@ pub struct DesiredBuilder {
     owner: Option<Owner>,
     links: Vec<LinkDeclaration>,
     routes: Vec<RouteDeclaration>,
+    rest: Rest,
 }
 
 impl Desired {
@@ -186,13 +188,28 @@ impl DesiredBuilder {
         self
     }
 
+    /// Declares a policy rule: all that it says, save the protocol, which is that of ours. Its
+    /// priority tells it from others; ours of the same priority that are not declared go.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rest.rules.push(rule);
+        self
+    }
+
+    /// Declares a permanent neighbour.
+    pub fn neighbour(mut self, neighbour: DesiredNeighbour) -> Self {
+        self.rest.neighbours.push(neighbour);
+        self
+    }
+
     /// The declared state, or all that is wrong with it.
     pub fn build(self) -> Result<Desired, DesiredError> {
         let owner = self.owner.as_ref();
-        let mut problems = checks::check_each(owner, &self.links, &self.routes);
+        let mut problems = checks::check_each(owner, &self.links, &self.routes, &self.rest);
         let names: Vec<_> = self.links.iter().map(|link| link.name).collect();
         let routes: Vec<_> = self.routes.iter().map(RouteDeclaration::id).collect();
-        let (desired, joint) = checks::complete(self.owner, self.links, self.routes);
+        let rules: Vec<_> = self.rest.rules.iter().map(Rule::id).collect();
+        let neighbours: Vec<_> = self.rest.neighbours.iter().map(DesiredNeighbour::id).collect();
+        let (desired, joint) = checks::complete(self.owner, self.links, self.routes, self.rest);
         problems.extend(joint);
         if problems.is_empty() {
             return Ok(desired);
@@ -204,6 +221,8 @@ impl DesiredBuilder {
                 About::Owner { .. } => None,
                 About::Link { index, .. } => names.get(index).copied().map(ObjectId::Link),
                 About::Route { index, .. } => routes.get(index).copied(),
+                About::Rule { index, .. } => rules.get(index).copied(),
+                About::Neighbour { index, .. } => neighbours.get(index).copied(),
             },
             message: problem.fault.message,
             help: problem.fault.help,

@@ -11,9 +11,13 @@ use super::joint::Joint;
 use super::values::{self, Fault};
 use super::values_address::check_address;
 use super::values_route::check_route;
-use super::{Desired, DesiredLink, DesiredRoute, Gone, Owner, State};
+use super::values_rule::{check_neighbour, check_rule};
+use super::{
+    Desired, DesiredLink, DesiredNeighbour, DesiredRoute, Gone, Owner, PROTOCOL_DEFAULT, State,
+};
 use crate::model::change::NextHop;
 use crate::model::kind::{Kind, Settings};
+use crate::model::rule::Rule;
 use crate::model::text::LinkName;
 
 /// What a problem is about.
@@ -25,6 +29,17 @@ pub(super) enum About {
     Link { index: usize, key: &'static str, item: usize },
     /// A declared route, one of its keys (empty: the route itself), one item of that key's array.
     Route { index: usize, key: &'static str, item: usize },
+    /// A declared rule, one of its keys (empty: the rule itself).
+    Rule { index: usize, key: &'static str },
+    /// A declared neighbour, one of its keys (empty: the neighbour itself).
+    Neighbour { index: usize, key: &'static str },
+}
+
+/// What is declared beside links and routes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rest {
+    pub(super) rules: Vec<Rule>,
+    pub(super) neighbours: Vec<DesiredNeighbour>,
 }
 
 impl About {
@@ -58,6 +73,7 @@ pub(super) fn check_each(
     owner: Option<&Owner>,
     links: &[LinkDeclaration],
     routes: &[RouteDeclaration],
+    rest: &Rest,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut push = |about, fault| {
@@ -94,6 +110,16 @@ pub(super) fn check_each(
             push(About::Route { index, key, item }, fault);
         }
     }
+    for (index, rule) in rest.rules.iter().enumerate() {
+        for (key, fault) in check_rule(rule) {
+            push(About::Rule { index, key }, fault);
+        }
+    }
+    for (index, neighbour) in rest.neighbours.iter().enumerate() {
+        for (key, fault) in check_neighbour(neighbour) {
+            push(About::Neighbour { index, key }, fault);
+        }
+    }
     problems
 }
 
@@ -103,16 +129,21 @@ pub(super) fn complete(
     owner: Option<Owner>,
     links: Vec<LinkDeclaration>,
     routes: Vec<RouteDeclaration>,
+    rest: Rest,
 ) -> (Desired, Vec<Problem>) {
-    let mut joint = Joint::new(&links, &routes);
+    let mut joint = Joint::new(&links, &routes, &rest);
     joint.check();
     let Joint { problems, peer_of, .. } = joint;
+    let protocol = owner.as_ref().map_or(PROTOCOL_DEFAULT, |owner| owner.protocol);
+    let ours = |rule: Rule| Rule { protocol, ..rule.normal() };
     let desired = Desired {
         owner,
         links: complete_links(links, &peer_of),
         routes: routes.iter().flat_map(complete_route).collect(),
         gone: Gone::default(),
         recreates: false,
+        rules: rest.rules.into_iter().map(ours).collect(),
+        neighbours: rest.neighbours,
     };
     (desired, problems)
 }

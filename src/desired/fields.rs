@@ -9,8 +9,6 @@ use crate::model::text::LinkName;
 /// Keys that are designed and not built. A document that uses one is told so, not that the key
 /// is unknown: (where, key).
 const NOT_YET: &[(Table, &str)] = &[
-    (Table::Top, "rule"),
-    (Table::Top, "neighbor"),
     (Table::Link, "match"),
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
@@ -31,6 +29,8 @@ pub(super) enum Table {
     Route,
     NextHop,
     Address,
+    Rule,
+    Neighbour,
 }
 
 impl Table {
@@ -45,6 +45,8 @@ impl Table {
             Self::Route => "of a route",
             Self::NextHop => "of a next hop",
             Self::Address => "of an address",
+            Self::Rule => "of a rule",
+            Self::Neighbour => "of a neighbour",
         }
     }
 }
@@ -221,4 +223,25 @@ pub(super) fn table<'e>(
 
 fn escaped_key(entry: &Entry) -> String {
     quoted(&entry.key).trim_matches('`').to_owned()
+}
+
+/// The tables of an array of them, each with its place.
+pub(super) fn tables<'e>(reports: &mut Reports, entry: &'e Entry) -> Vec<(&'e [Entry], &'e At)> {
+    let key = escaped_key(entry);
+    let Value::Array(items) = &entry.node.value else {
+        let example = format!("`[[{key}]]`, with two brackets, once for each {key}");
+        wrong_type(reports, entry, "an array of tables", &example);
+        return Vec::new();
+    };
+    let mut tables = Vec::with_capacity(items.len());
+    for item in items {
+        match &item.value {
+            Value::Table(entries) => tables.push((&entries[..], &item.at)),
+            _ => {
+                let example = format!("`[[{key}]]`, with the {key}'s keys below it");
+                wrong_node(reports, &key, item, "an array of tables", &example);
+            }
+        }
+    }
+    tables
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use super::builder::LinkDeclaration;
 use super::builder_route::RouteDeclaration;
-use super::checks::{About, Problem};
+use super::checks::{About, Problem, Rest};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
-use super::{ExtraAddresses, State};
+use super::{DesiredNeighbour, ExtraAddresses, State};
 use crate::model::kind::{Kind, ValueType};
 use crate::model::route::table_name;
 use crate::model::text::LinkName;
@@ -17,6 +17,7 @@ use crate::model::text::LinkName;
 pub(super) struct Joint<'d> {
     links: &'d [LinkDeclaration],
     routes: &'d [RouteDeclaration],
+    rest: &'d Rest,
     by_name: HashMap<LinkName, usize>,
     /// The declared link that creates a peer, by the peer's name.
     pub(super) peer_of: HashMap<LinkName, usize>,
@@ -26,10 +27,15 @@ pub(super) struct Joint<'d> {
 }
 
 impl<'d> Joint<'d> {
-    pub(super) fn new(links: &'d [LinkDeclaration], routes: &'d [RouteDeclaration]) -> Self {
+    pub(super) fn new(
+        links: &'d [LinkDeclaration],
+        routes: &'d [RouteDeclaration],
+        rest: &'d Rest,
+    ) -> Self {
         Self {
             links,
             routes,
+            rest,
             by_name: HashMap::new(),
             peer_of: HashMap::new(),
             holders: HashMap::new(),
@@ -51,6 +57,8 @@ impl<'d> Joint<'d> {
             self.check_route(index);
         }
         self.check_duplicate_routes();
+        self.check_rules();
+        self.check_neighbours();
         self.check_loops();
     }
 
@@ -353,6 +361,50 @@ impl<'d> Joint<'d> {
                 let about = |index| About::Route { index, key: "", item: 0 };
                 let help = "keep one of the two, or give them different metrics";
                 self.push_against(about(index), about(first), message, help);
+            }
+        }
+    }
+
+    fn check_rules(&mut self) {
+        for (index, rule) in self.rest.rules.iter().enumerate() {
+            let first = self.rest.rules[..index].iter().position(|first| first.is_alike(rule));
+            if let Some(first) = first {
+                let about = |index| About::Rule { index, key: "" };
+                let message = format!("the rule `{rule}` is declared twice");
+                self.push_against(about(index), about(first), message, "keep one of the two");
+            }
+        }
+    }
+
+    fn check_neighbours(&mut self) {
+        let mut seen = HashMap::new();
+        for (index, neighbour) in self.rest.neighbours.iter().enumerate() {
+            let about = |index, key| About::Neighbour { index, key };
+            let DesiredNeighbour { dev, address, .. } = *neighbour;
+            let first = *seen.entry((dev, address)).or_insert(index);
+            if first != index {
+                let message = format!("the neighbour {address} of `{dev}` is declared twice");
+                let (about, other) = (about(index, ""), about(first, ""));
+                self.push_against(about, other, message, "keep one of the two");
+            }
+            let declared = self.by_name.get(&dev).or_else(|| self.peer_of.get(&dev)).copied();
+            let is_absent = |at: &usize| self.links[*at].state == Some(State::Absent);
+            if let Some(gone) = declared.filter(is_absent) {
+                let message =
+                    format!("the neighbour {address} needs `{dev}`, which is to be absent");
+                let help = "name another link, or let that one exist";
+                let other = About::link(gone, "state");
+                self.push_against(about(index, "dev"), other, message, help);
+            }
+            if let Some((holder, item)) = self.holders.get(&address).copied() {
+                if !is_link_local(address) {
+                    let key = "addresses";
+                    let other = About::Link { index: holder, key, item };
+                    let name = self.links[holder].name;
+                    let message = format!("{address} is an address of `{name}` here");
+                    let help = "give the address of another host";
+                    self.push_against(about(index, "address"), other, message, help);
+                }
             }
         }
     }

@@ -31,7 +31,11 @@ mod read_address;
 #[cfg(feature = "document")]
 mod read_link;
 #[cfg(feature = "document")]
+mod read_neighbour;
+#[cfg(feature = "document")]
 mod read_route;
+#[cfg(feature = "document")]
+mod read_rule;
 #[cfg(feature = "document")]
 mod suggest;
 #[cfg(feature = "document")]
@@ -41,6 +45,7 @@ mod tree;
 mod values;
 mod values_address;
 mod values_route;
+mod values_rule;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -54,7 +59,10 @@ use crate::model::address::Prefix;
 use crate::model::change::NextHop;
 use crate::model::filter::Filter;
 use crate::model::kind::Settings;
+use crate::model::network::{Table, Tables};
+use crate::model::object::ObjectId;
 use crate::model::route::Metrics;
+use crate::model::rule::Rule;
 use crate::model::text::{LinkName, Mac};
 
 /// The protocol number of our routes and addresses unless the owner says otherwise.
@@ -71,6 +79,8 @@ pub struct Desired {
     pub(crate) recreates: bool,
     /// What shall not be there any more, as far as it is ours.
     pub(crate) gone: Gone,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) neighbours: Vec<DesiredNeighbour>,
 }
 
 /// Addresses and routes that are taken away where they bear our mark.
@@ -78,6 +88,8 @@ pub struct Desired {
 pub(crate) struct Gone {
     pub(crate) addresses: Vec<(LinkName, Prefix)>,
     pub(crate) routes: Vec<DesiredRoute>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) neighbours: Vec<DesiredNeighbour>,
 }
 
 /// Who the created links belong to.
@@ -171,6 +183,12 @@ impl DesiredAddress {
     }
 }
 
+impl DesiredNeighbour {
+    pub(crate) fn id(&self) -> ObjectId {
+        ObjectId::Neighbour { link: self.dev, address: self.address }
+    }
+}
+
 impl From<Prefix> for DesiredAddress {
     fn from(prefix: Prefix) -> Self {
         Self::new(prefix)
@@ -185,6 +203,17 @@ impl fmt::Display for DesiredAddress {
             Some(peer) => write!(f, "{} peer {peer}/{}", self.prefix.address, self.prefix.len),
         }
     }
+}
+
+/// One declared neighbour: an address whose hardware address is known, and not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredNeighbour {
+    /// The link that it is reached by.
+    pub dev: LinkName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its hardware address.
+    pub mac: Mac,
 }
 
 /// The administrative state of a declared link.
@@ -242,6 +271,33 @@ impl Desired {
         &self.routes
     }
 
+    /// The declared rules, in the order of the document, with the protocol of ours.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The declared neighbours, in the order of the document.
+    pub fn neighbours(&self) -> &[DesiredNeighbour] {
+        &self.neighbours
+    }
+
+    /// The tables that it must be compared with. Rules and neighbours are followed only where they
+    /// are declared, or where ours of earlier may have to go: neighbours change all the time, and
+    /// rules are looked for by a prune.
+    pub(crate) fn tables(&self) -> Tables {
+        let prunes = self.owner.as_ref().is_some_and(|owner| owner.prune);
+        let has_rules = prunes || !self.rules.is_empty() || !self.gone.rules.is_empty();
+        let has_neighbours = !self.neighbours.is_empty() || !self.gone.neighbours.is_empty();
+        let mut tables = Tables::default();
+        if has_rules {
+            tables = tables.with(Table::Rules);
+        }
+        if has_neighbours {
+            tables = tables.with(Table::Neighbours);
+        }
+        tables
+    }
+
     /// Who the created links belong to.
     pub fn owner(&self) -> Option<&Owner> {
         self.owner.as_ref()
@@ -257,7 +313,12 @@ impl Desired {
             let addresses = device.addresses.iter().flatten();
             addresses.map(|own| (device.name, own.prefix))
         });
-        let gone = Gone { addresses: addresses.collect(), routes: self.routes.clone() };
+        let gone = Gone {
+            addresses: addresses.collect(),
+            routes: self.routes.clone(),
+            rules: self.rules.clone(),
+            neighbours: self.neighbours.clone(),
+        };
         Some(Self { owner: Some(owner), gone, ..Self::default() })
     }
 

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 
 use super::builder::LinkDeclaration;
 use super::builder_route::RouteDeclaration;
-use super::checks::{self, About};
+use super::checks::{self, About, Rest};
 use super::diagnostic::Reports;
 use super::fields::{self, Table};
 use super::read_link;
+use super::read_neighbour;
 use super::read_route;
+use super::read_rule;
 use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
@@ -20,7 +22,7 @@ use crate::model::text::LinkName;
 /// The version of the document that this program reads.
 const VERSION: i128 = 1;
 
-const TOP_KEYS: &[&str] = &["version", "owner", "link", "route"];
+const TOP_KEYS: &[&str] = &["version", "owner", "link", "route", "rule", "neighbour"];
 const OWNER_KEYS: &[&str] = &["name", "group", "protocol", "prune"];
 
 /// Where a declaration is written.
@@ -58,6 +60,9 @@ pub(super) fn read(trees: &[Node], reports: &mut Reports) -> Option<Desired> {
         names: HashMap::new(),
         routes: Vec::new(),
         route_places: Vec::new(),
+        rest: Rest::default(),
+        rule_places: Vec::new(),
+        neighbour_places: Vec::new(),
         kinds: read_link::probable_kinds(trees),
     };
     for tree in trees {
@@ -81,6 +86,9 @@ struct Reader<'r> {
     names: HashMap<LinkName, usize>,
     routes: Vec<RouteDeclaration>,
     route_places: Vec<Place>,
+    rest: Rest,
+    rule_places: Vec<Place>,
+    neighbour_places: Vec<Place>,
     /// The kinds of the declared links, which decide what their ports' blocks may say.
     kinds: HashMap<String, &'static Kind>,
 }
@@ -91,6 +99,7 @@ impl Reader<'_> {
             return None;
         }
         let (links, routes) = (&self.link_places, &self.route_places);
+        let (rules, neighbours) = (&self.rule_places, &self.neighbour_places);
         let owner = self.owner_place.as_ref();
         let locate = |about: About| match about {
             About::Owner { key } => owner.map(|place| place.of(key, None)),
@@ -100,8 +109,12 @@ impl Reader<'_> {
             About::Route { index, key, item } => {
                 routes.get(index).map(|place| place.of(key, Some(item)))
             }
+            About::Rule { index, key } => rules.get(index).map(|place| place.of(key, None)),
+            About::Neighbour { index, key } => {
+                neighbours.get(index).map(|place| place.of(key, None))
+            }
         };
-        let (desired, problems) = checks::complete(self.owner, self.links, self.routes);
+        let (desired, problems) = checks::complete(self.owner, self.links, self.routes, self.rest);
         for problem in problems {
             let at = locate(problem.about).cloned().unwrap_or(At::File(0));
             let other = problem.other.and_then(locate).cloned();
@@ -127,6 +140,8 @@ impl Reader<'_> {
                 "owner" => self.read_owner(entry),
                 "link" => self.read_links(entry),
                 "route" => self.read_routes(entry),
+                "rule" => self.read_rules(entry),
+                "neighbour" => self.read_neighbours(entry),
                 _ => fields::unknown_key(self.reports, entry, Table::Top, TOP_KEYS, None),
             }
         }
@@ -234,19 +249,28 @@ impl Reader<'_> {
     }
 
     fn read_routes(&mut self, entry: &Entry) {
-        let Value::Array(items) = &entry.node.value else {
-            let example = "`[[route]]`, with two brackets, once for each route";
-            return fields::wrong_type(self.reports, entry, "an array of tables", example);
-        };
-        for item in items {
-            let Value::Table(entries) = &item.value else {
-                let example = "`[[route]]`, with the route's keys below it";
-                fields::wrong_node(self.reports, "route", item, "an array of tables", example);
-                continue;
-            };
-            if let Some((route, place)) = read_route::read(self.reports, entries, &item.at) {
+        for (entries, at) in fields::tables(self.reports, entry) {
+            if let Some((route, place)) = read_route::read(self.reports, entries, at) {
                 self.routes.push(route);
                 self.route_places.push(place);
+            }
+        }
+    }
+
+    fn read_rules(&mut self, entry: &Entry) {
+        for (entries, at) in fields::tables(self.reports, entry) {
+            if let Some((rule, place)) = read_rule::read(self.reports, entries, at) {
+                self.rest.rules.push(rule);
+                self.rule_places.push(place);
+            }
+        }
+    }
+
+    fn read_neighbours(&mut self, entry: &Entry) {
+        for (entries, at) in fields::tables(self.reports, entry) {
+            if let Some((neighbour, place)) = read_neighbour::read(self.reports, entries, at) {
+                self.rest.neighbours.push(neighbour);
+                self.neighbour_places.push(place);
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::limits::FILTER_DESTINATIONS_MAX;
 use crate::model::filter::Filter;
+use crate::model::network::Tables;
 use crate::ring::{Ring, SocketId};
 use crate::wire::filter::{self, Instruction};
 
@@ -26,6 +27,30 @@ impl Engine {
             self.members.refresh(slot);
             self.members.activate(slot);
         }
+    }
+}
+
+impl Engine {
+    /// Follows these tables too from now on, in every namespace. Their groups are joined before
+    /// they are dumped, so nothing falls between the two.
+    pub(crate) fn follow(&mut self, tables: Tables) -> Result<(), EngineError> {
+        let before = self.options.tables;
+        self.options.tables = before.and(tables);
+        if self.options.tables == before {
+            return Ok(());
+        }
+        let now = Instant::now();
+        for slot in self.members.slots() {
+            if let Some(member) = self.members.get_mut(slot) {
+                for group in self.options.groups() {
+                    self.ring.join(member.events, group)?;
+                }
+                member.host.follow(now, self.options.tables);
+            }
+            self.members.refresh(slot);
+            self.members.activate(slot);
+        }
+        Ok(())
     }
 }
 

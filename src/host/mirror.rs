@@ -107,6 +107,13 @@ impl Mirror {
         self.reading = None;
     }
 
+    /// From now on these tables are kept, after the reading that follows.
+    pub(crate) fn follow(&mut self, tables: Tables) {
+        self.tables = tables;
+        self.is_whole = false;
+        self.reading = None;
+    }
+
     /// Whether something may have changed that nobody told of, so that [`settle_doubt`] is due
     /// some time later.
     ///

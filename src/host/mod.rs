@@ -144,6 +144,16 @@ impl Host {
         self.tell(now);
     }
 
+    /// From now on these tables are followed, whose groups the event socket has joined; all are
+    /// read anew.
+    pub(crate) fn follow(&mut self, now: Instant, tables: Tables) {
+        let tables = tables.with_what_they_stand_on();
+        self.synced = false;
+        self.dumps.follow(tables);
+        self.mirror.follow(tables);
+        self.tell(now);
+    }
+
     /// Sends these steps once, in their order, in place of what was to be reached before.
     pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
         self.requests = Requests::default();

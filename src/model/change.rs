@@ -10,6 +10,7 @@ use super::address::Prefix;
 use super::kind::Settings;
 use super::object::ObjectId;
 use super::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
+use super::rule::Rule;
 use super::text::{LinkName, Mac};
 use crate::limits::NEXTHOPS_MAX;
 
@@ -55,6 +56,30 @@ pub enum Change {
     ReplaceRoute(RouteChange),
     /// Take a route away; all of its fields must match.
     DeleteRoute(RouteChange),
+    /// Add a rule; fails where there is one like it.
+    CreateRule(Rule),
+    /// Take a rule away; all that it says must match.
+    DeleteRule(Rule),
+    /// Make an address a permanent neighbour, whatever it is now.
+    PutNeighbour {
+        /// The link that it is reached by.
+        link: LinkName,
+        /// NDA_DST.
+        address: IpAddr,
+        /// NDA_LLADDR.
+        mac: Mac,
+        /// NDA_PROTOCOL.
+        protocol: u8,
+        /// Whether it is a neighbour already.
+        replace: bool,
+    },
+    /// Forget a neighbour.
+    DeleteNeighbour {
+        /// The link that it is reached by.
+        link: LinkName,
+        /// NDA_DST.
+        address: IpAddr,
+    },
 }
 
 /// A link to be made, with all that one message can say of it.
@@ -241,13 +266,25 @@ impl Change {
             Self::CreateRoute(route) | Self::ReplaceRoute(route) | Self::DeleteRoute(route) => {
                 route.object()
             }
+            Self::CreateRule(rule) | Self::DeleteRule(rule) => rule.id(),
+            Self::PutNeighbour { link, address, .. } | Self::DeleteNeighbour { link, address } => {
+                ObjectId::Neighbour { link, address }
+            }
         }
     }
 
     /// Which of the three things it does to the object.
     pub fn op(&self) -> Op {
         match self {
-            Self::CreateLink(_) | Self::CreateRoute(_) => Op::Create,
+            Self::CreateLink(_) | Self::CreateRoute(_) | Self::CreateRule(_) => Op::Create,
+            Self::PutNeighbour { replace, .. } => {
+                if *replace {
+                    Op::Set
+                } else {
+                    Op::Create
+                }
+            }
+            Self::DeleteRule(_) | Self::DeleteNeighbour { .. } => Op::Delete,
             Self::PutAddress { replace: false, .. } => Op::Create,
             Self::SetLink(_) | Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
             Self::DeleteLink(_) | Self::DeleteGroup(_) => Op::Delete,

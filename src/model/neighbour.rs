@@ -66,6 +66,8 @@ pub struct Neighbour {
     pub state: u16,
     /// NTF_* of `linux/neighbour.h`, and those of NDA_FLAGS_EXT eight bits higher.
     pub flags: u32,
+    /// NDA_PROTOCOL: who added it, an RTPROT_* number; 0 where nobody said.
+    pub protocol: u8,
 }
 
 impl Neighbour {
@@ -95,6 +97,7 @@ impl Neighbour {
             (self.mac != before.mac, "lladdr"),
             (self.state != before.state, "state"),
             (self.flags != before.flags, "flags"),
+            (self.protocol != before.protocol, "protocol"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
     }
@@ -106,7 +109,7 @@ mod tests {
 
     fn neighbour(state: u16) -> Neighbour {
         let key = NeighbourKey { index: 2, address: IpAddr::from([192, 0, 2, 9]) };
-        Neighbour { key, mac: None, state, flags: 0 }
+        Neighbour { key, mac: None, state, flags: 0, protocol: 0 }
     }
 
     fn followed(state: u16, known: Option<u16>) -> Option<u16> {

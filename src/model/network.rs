@@ -173,6 +173,13 @@ impl Network {
         self.nexthops.get(&id)
     }
 
+    /// The rules of one priority and family.
+    pub fn rules_in(&self, is_ipv6: bool, priority: u32) -> impl Iterator<Item = &Rule> {
+        let first = Rule { priority, ..Rule::new(is_ipv6) };
+        let is_there = move |rule: &&Rule| (rule.is_ipv6, rule.priority) == (is_ipv6, priority);
+        self.rules.range(first..).take_while(is_there)
+    }
+
     /// The neighbour of that key.
     pub fn neighbour(&self, key: NeighbourKey) -> Option<&Neighbour> {
         self.neighbours.get(&key)

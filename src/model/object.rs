@@ -218,16 +218,36 @@ pub enum ObjectId {
         /// The IPv4 type of service.
         tos: u8,
     },
+    /// A policy rule. Rules that differ in more than this bear the same name.
+    Rule {
+        /// Whether it is of IPv6.
+        is_ipv6: bool,
+        /// Its priority.
+        priority: u32,
+        /// What it matches of source addresses.
+        src: Option<Prefix>,
+        /// What it matches of destinations.
+        dst: Option<Prefix>,
+    },
+    /// A neighbour.
+    Neighbour {
+        /// The link that it is reached by.
+        link: LinkName,
+        /// Its address.
+        address: IpAddr,
+    },
 }
 
 impl ObjectId {
-    /// The word for what it is: `link`, `group`, `address` or `route`.
+    /// The word for what it is: `link`, `group`, `address`, `route`, `rule` or `neighbour`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Link(_) => "link",
             Self::Group(_) => "group",
             Self::Address { .. } => "address",
             Self::Route { .. } => "route",
+            Self::Rule { .. } => "rule",
+            Self::Neighbour { .. } => "neighbour",
         }
     }
 }
@@ -259,6 +279,17 @@ impl fmt::Display for ObjectId {
                     None => write!(f, " table {table}"),
                 }
             }
+            Self::Rule { is_ipv6, priority, src, dst } => {
+                f.write_str("rule")?;
+                match src {
+                    Some(src) => write!(f, " from {src}")?,
+                    None if *is_ipv6 && dst.is_none() => f.write_str(" inet6 from all")?,
+                    None => f.write_str(" from all")?,
+                }
+                dst.iter().try_for_each(|dst| write!(f, " to {dst}"))?;
+                write!(f, " pref {priority}")
+            }
+            Self::Neighbour { link, address } => write!(f, "neighbour {address} dev {link}"),
         }
     }
 }

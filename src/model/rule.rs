@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::address::Prefix;
+use super::object::ObjectId;
 use super::route::table_name;
 use super::text::LinkName;
 
@@ -15,6 +16,15 @@ pub const FIB_RULE_INVERT: u32 = 0x2;
 pub const FR_ACT_TO_TBL: u8 = 1;
 /// FR_ACT_GOTO: go on with another rule.
 pub const FR_ACT_GOTO: u8 = 2;
+
+/// FR_ACT_NOP: go on with the next rule.
+pub const FR_ACT_NOP: u8 = 3;
+/// FR_ACT_BLACKHOLE: drop in silence.
+pub const FR_ACT_BLACKHOLE: u8 = 6;
+/// FR_ACT_UNREACHABLE: refuse as unreachable.
+pub const FR_ACT_UNREACHABLE: u8 = 7;
+/// FR_ACT_PROHIBIT: refuse as prohibited.
+pub const FR_ACT_PROHIBIT: u8 = 8;
 
 /// The names of the actions (FR_ACT_*), by number, as `ip` prints them where they have one.
 pub const ACTION_NAMES: &[&str] =
@@ -113,6 +123,33 @@ impl Rule {
             realms: 0,
             protocol: 0,
         }
+    }
+
+    /// How plans and reports name it.
+    pub fn id(&self) -> ObjectId {
+        let Self { is_ipv6, priority, src, dst, .. } = *self;
+        ObjectId::Rule { is_ipv6, priority, src, dst }
+    }
+
+    /// The same without what says nothing: the kernel keeps a table with actions that look nothing
+    /// up, makes a mask for a mark that has none, and sets flags of its own.
+    pub fn normal(mut self) -> Self {
+        self.flags &= FIB_RULE_INVERT;
+        if self.action != FR_ACT_TO_TBL || self.l3mdev {
+            self.table = 0;
+        }
+        if self.action != FR_ACT_GOTO {
+            self.goto = 0;
+        }
+        if self.fwmark != 0 && self.fwmask == 0 {
+            self.fwmask = u32::MAX;
+        }
+        self
+    }
+
+    /// Whether both match and do the same, whoever added them.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        Self { protocol: 0, ..self.normal() } == Self { protocol: 0, ..other.normal() }
     }
 
     /// The name of its action, where it has one.

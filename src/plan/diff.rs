@@ -23,6 +23,10 @@ pub(crate) enum Subject {
     Addresses(u32),
     /// A route.
     Route(u32),
+    /// A rule, and ours of its priority.
+    Rule(u32),
+    /// A neighbour.
+    Neighbour(u32),
     /// What is ours and not declared.
     Strays,
 }
@@ -45,6 +49,8 @@ impl Diff<'_> {
             Subject::Link(position) => self.link(position, bound),
             Subject::Addresses(position) => self.addresses(position, bound),
             Subject::Route(position) => self.route(position),
+            Subject::Rule(position) => self.rule(position),
+            Subject::Neighbour(position) => self.neighbour(position),
             Subject::Strays => self.strays(),
         }
     }

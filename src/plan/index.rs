@@ -29,6 +29,10 @@ pub(crate) struct DesiredIndex {
     holders: HashMap<IpAddr, u32>,
     /// Whether what is ours and not declared is looked for: there is an owner.
     has_strays: bool,
+    rules_in: HashMap<(bool, u32), Vec<u32>>,
+    rules_len: u32,
+    neighbours: HashMap<(LinkName, IpAddr), u32>,
+    neighbours_len: u32,
 }
 
 impl DesiredIndex {
@@ -62,6 +66,17 @@ impl DesiredIndex {
             }
             index.routes_in_slot.entry(slot_of(route)).or_default().push(count(position));
         }
+        for (position, rule) in desired.rules.iter().enumerate() {
+            let slot = (rule.is_ipv6, rule.priority);
+            index.rules_in.entry(slot).or_default().push(count(position));
+        }
+        index.rules_len = count(desired.rules.len());
+        for (position, neighbour) in desired.neighbours.iter().enumerate() {
+            let subject = Subject::Neighbour(count(position));
+            index.neighbours.insert((neighbour.dev, neighbour.address), count(position));
+            index.touched_by_link.entry(neighbour.dev).or_default().push(subject);
+        }
+        index.neighbours_len = count(desired.neighbours.len());
         index
     }
 
@@ -101,9 +116,20 @@ impl DesiredIndex {
         self.routes_in_slot.get(&slot).map_or(&[], Vec::as_slice)
     }
 
+    /// The positions of the declared rules of that family and priority.
+    pub(crate) fn rules_in(&self, is_ipv6: bool, priority: u32) -> &[u32] {
+        self.rules_in.get(&(is_ipv6, priority)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The position of that declared neighbour.
+    pub(crate) fn neighbour(&self, dev: LinkName, address: IpAddr) -> Option<u32> {
+        self.neighbours.get(&(dev, address)).copied()
+    }
+
     /// How many things can be compared.
     pub(crate) fn subjects_len(&self) -> usize {
-        2 * self.depths.len() + self.route_devs.len() + usize::from(self.has_strays)
+        let rest = (self.rules_len + self.neighbours_len) as usize;
+        2 * self.depths.len() + self.route_devs.len() + usize::from(self.has_strays) + rest
     }
 
     /// Everything that can be compared.
@@ -115,6 +141,8 @@ impl DesiredIndex {
             .map(Subject::Link)
             .chain(links.map(Subject::Addresses))
             .chain(routes.map(Subject::Route))
+            .chain((0..self.neighbours_len).map(Subject::Neighbour))
+            .chain((0..self.rules_len).map(Subject::Rule))
             .chain(self.has_strays.then_some(Subject::Strays))
     }
 }

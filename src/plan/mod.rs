@@ -7,10 +7,12 @@ mod address;
 mod diff;
 mod index;
 mod link;
+mod neighbour;
 mod port;
 mod recreate;
 mod route;
 mod route_show;
+mod rule;
 mod show;
 mod strays;
 #[cfg(test)]
@@ -76,6 +78,11 @@ pub(crate) enum Rank {
     Route {
         has_gateway: bool,
     },
+    Neighbour,
+    /// Rules after the routes that they lead to.
+    Rule,
+    DeleteRule,
+    DeleteNeighbour,
     DeleteAddress,
     DeleteRoute,
     DeleteLink {

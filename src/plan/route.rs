@@ -14,8 +14,8 @@ use crate::model::route::{
 };
 use crate::model::text::LinkName;
 
-/// Whether a next hop can be used.
-enum Way {
+/// Whether a link can be gone through.
+pub(super) enum Way {
     Open,
     /// Its link is declared to be down, and it comes back with it.
     Suspended,
@@ -69,7 +69,7 @@ impl Diff<'_> {
         }
     }
 
-    fn way(&self, dev: LinkName) -> Way {
+    pub(super) fn way(&self, dev: LinkName) -> Way {
         let declared = self.declared(dev).and_then(|link| link.state);
         if declared == Some(State::Down) {
             return Way::Suspended;

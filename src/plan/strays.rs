@@ -34,6 +34,8 @@ impl Diff<'_> {
         }
         self.stray_addresses(owner);
         self.stray_routes(owner, &strays);
+        self.stray_rules(owner);
+        self.stray_neighbours(owner);
     }
 
     fn is_stray_link(&self, link: &Link, owner: &Owner) -> bool {
@@ -106,6 +108,38 @@ impl Diff<'_> {
             if is_ours && !is_declared && !goes_along {
                 let removal = Change::DeleteRoute(self.observed_change(route));
                 self.step(Subject::Strays, Rank::DeleteRoute, removal, Vec::new(), Vec::new());
+            }
+        }
+    }
+
+    /// Those of the default protocol may be another's, unless they are named.
+    fn stray_rules(&mut self, owner: &Owner) {
+        let (observed, gone) = (self.observed, &self.desired.gone.rules);
+        let ours = observed.rules().filter(|rule| rule.protocol == owner.protocol && owner.prune);
+        for rule in ours {
+            let is_ours = owner.protocol != PROTOCOL_DEFAULT
+                || gone.iter().any(|declared| declared.is_alike(rule));
+            let is_declared = !self.index.rules_in(rule.is_ipv6, rule.priority).is_empty();
+            if is_ours && !is_declared {
+                let removal = Change::DeleteRule(*rule);
+                self.step(Subject::Strays, Rank::DeleteRule, removal, Vec::new(), Vec::new());
+            }
+        }
+    }
+
+    /// The same of neighbours.
+    fn stray_neighbours(&mut self, owner: &Owner) {
+        let (observed, gone) = (self.observed, &self.desired.gone.neighbours);
+        let ours = observed.neighbours().filter(|it| it.protocol == owner.protocol && owner.prune);
+        for neighbour in ours {
+            let address = neighbour.key.address;
+            let Some(link) = observed.name_of(neighbour.key.index) else { continue };
+            let is_ours = owner.protocol != PROTOCOL_DEFAULT
+                || gone.iter().any(|it| (it.dev, it.address) == (link, address));
+            if is_ours && self.index.neighbour(link, address).is_none() {
+                let removal = Change::DeleteNeighbour { link, address };
+                let rank = Rank::DeleteNeighbour;
+                self.step(Subject::Strays, rank, removal, Vec::new(), Vec::new());
             }
         }
     }

@@ -104,6 +104,10 @@ fn is_moot(change: &Change, errno: i32) -> bool {
         Change::PutAddress { .. } | Change::CreateRoute(_) => errno == libc::EEXIST,
         Change::DeleteAddress { .. } => errno == libc::EADDRNOTAVAIL,
         Change::DeleteRoute(_) => errno == libc::ESRCH,
+        Change::CreateRule(_) => errno == libc::EEXIST,
+        Change::DeleteRule(_) | Change::DeleteNeighbour { .. } => {
+            matches!(errno, libc::ENOENT | libc::ESRCH)
+        }
         _ => false,
     }
 }

@@ -281,7 +281,7 @@ impl Reconcile {
     fn compare(&mut self, now: Instant, subject: Subject, network: &Network, plan: &mut Plan) {
         let position = match subject {
             Subject::Link(at) | Subject::Addresses(at) => Some(at),
-            Subject::Route(_) | Subject::Strays => None,
+            Subject::Route(_) | Subject::Rule(_) | Subject::Neighbour(_) | Subject::Strays => None,
         };
         let bound = position.and_then(|at| {
             let name = self.desired.links.get(at as usize)?.name;
@@ -408,7 +408,8 @@ impl Reconcile {
         let link = match step.change.object() {
             ObjectId::Link(name) | ObjectId::Address { link: name, .. } => Some(name),
             ObjectId::Route { dev, .. } => dev,
-            ObjectId::Group(_) => None,
+            ObjectId::Neighbour { link, .. } => Some(link),
+            ObjectId::Group(_) | ObjectId::Rule { .. } => None,
         };
         let goes = |pending: &Pending| {
             let deleted = pending.step.change.object();
@@ -453,5 +454,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
             route.devs().all(exists)
         }
+        Change::CreateRule(_) | Change::DeleteRule(_) => true,
+        Change::PutNeighbour { link, .. } | Change::DeleteNeighbour { link, .. } => exists(*link),
     }
 }

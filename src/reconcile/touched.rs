@@ -72,9 +72,33 @@ impl Reconcile {
                     self.release(noticed);
                 }
             }
+            Object::Rule(rule) => {
+                let declared = self.index.rules_in(rule.is_ipv6, rule.priority).to_vec();
+                if declared.is_empty() && self.prunes(rule.protocol) {
+                    self.mark(Subject::Strays, noticed);
+                }
+                for position in declared {
+                    self.mark(Subject::Rule(position), noticed);
+                }
+            }
+            Object::Neighbour(it) => {
+                let name = network.name_of(it.key.index);
+                let declared = name.and_then(|dev| self.index.neighbour(dev, it.key.address));
+                match declared {
+                    Some(position) => self.mark(Subject::Neighbour(position), noticed),
+                    None if self.prunes(it.protocol) => self.mark(Subject::Strays, noticed),
+                    None => {}
+                }
+            }
             // Nothing of these is declared, and a keeper does not follow them.
             _ => {}
         }
+    }
+
+    /// Whether what has that protocol and is not declared is to go.
+    fn prunes(&self, protocol: u8) -> bool {
+        let owner = self.desired.owner.as_ref().filter(|owner| owner.prune);
+        owner.is_some_and(|owner| owner.protocol == protocol)
     }
 
     /// The link may be gone from the network by now; what it was found as is remembered.

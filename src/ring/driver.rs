@@ -159,6 +159,11 @@ impl Ring {
         self.socket(id).map_or(Ok(()), |socket| socket.set_filter(program))
     }
 
+    /// Joins one more multicast group (RTNLGRP_*).
+    pub(crate) fn join(&mut self, id: SocketId, group: u32) -> Result<(), RingError> {
+        self.socket(id).map_or(Ok(()), |socket| socket.join(group))
+    }
+
     #[cfg(test)]
     /// What SO_SNDBUF reads: a larger send is refused (EMSGSIZE).
     pub(crate) fn send_buffer_bytes(&self, id: SocketId) -> usize {

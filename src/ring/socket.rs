@@ -83,10 +83,7 @@ impl Socket {
             .map_err(|e| RingError::from_socket("read a netlink port", e.raw_os_error()))?
             .pid();
         for &group in config.groups {
-            let number = c_int::try_from(group)
-                .map_err(|_| RingError::Membership { group, errno: libc::EINVAL })?;
-            set_option(&fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, number)
-                .map_err(|errno| RingError::Membership { group, errno })?;
+            add_membership(&fd, group)?;
         }
         tracing::debug!(port, receive_buffer_bytes, send_buffer_bytes, "opened a netlink socket");
         Ok(Socket {
@@ -102,6 +99,11 @@ impl Socket {
             #[cfg(test)]
             send_buffer_bytes,
         })
+    }
+
+    /// Joins one more multicast group; a group that it is in already is no error.
+    pub(super) fn join(&self, group: u32) -> Result<(), RingError> {
+        add_membership(&self.fd, group)
     }
 
     /// Attaches a filter of classic BPF in place of the one that is there; without one, takes that
@@ -170,6 +172,13 @@ impl Socket {
             Err(_) => 0,
         }
     }
+}
+
+fn add_membership(fd: &OwnedFd, group: u32) -> Result<(), RingError> {
+    let number =
+        c_int::try_from(group).map_err(|_| RingError::Membership { group, errno: libc::EINVAL })?;
+    set_option(fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, number)
+        .map_err(|errno| RingError::Membership { group, errno })
 }
 
 /// Sets a buffer size beyond the host's limit where we may, within it where not; returns what it

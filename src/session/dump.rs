@@ -96,6 +96,12 @@ impl Dumps {
         self.handle_lost();
     }
 
+    /// From now on these tables are read: anew, after what is queued.
+    pub(crate) fn follow(&mut self, tables: Tables) {
+        self.tables = tables;
+        self.handle_lost();
+    }
+
     fn reset(&mut self) {
         *self = Self { filter: std::mem::take(&mut self.filter), ..Self::new(self.tables) };
     }

@@ -163,6 +163,8 @@ fn notification_bytes(change: &Change) -> usize {
         // Of how many links is not known here: it goes alone.
         Change::DeleteGroup(_) => usize::MAX / 2,
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
+        Change::CreateRule(_) | Change::DeleteRule(_) => 2 * 1024,
+        Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 2 * 1024,
         Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 2 * 1024,
     }
 }

@@ -7,7 +7,9 @@
 
 mod address;
 mod link;
+mod neighbour;
 mod route;
+mod rule;
 
 use bytes::BytesMut;
 use netlink_packet_core::{Emitable as _, NetlinkHeader, NetlinkMessage, NetlinkPayload};
@@ -131,6 +133,16 @@ pub(crate) fn change(
         }
         Change::DeleteRoute(route) => {
             (RouteNetlinkMessage::DelRoute(route::delete(route, resolve)?), 0)
+        }
+        Change::CreateRule(new) => (RouteNetlinkMessage::NewRule(rule::message(new)), CREATE),
+        Change::DeleteRule(old) => (RouteNetlinkMessage::DelRule(rule::message(old)), 0),
+        Change::PutNeighbour { link, address, mac, protocol, replace: _ } => {
+            let message = neighbour::put(resolve(*link)?, *address, *mac, *protocol);
+            (RouteNetlinkMessage::NewNeighbour(message), REPLACE)
+        }
+        Change::DeleteNeighbour { link, address } => {
+            let message = neighbour::message(resolve(*link)?, *address);
+            (RouteNetlinkMessage::DelNeighbour(message), 0)
         }
     };
     append(message, flags, sequence, out);

@@ -110,6 +110,7 @@ pub(super) const RTM_F_CLONED: u32 = 0x200;
 // Attributes of a neighbour (`linux/neighbour.h`).
 pub(super) const NDA_DST: u16 = 1;
 pub(super) const NDA_LLADDR: u16 = 2;
+pub(super) const NDA_PROTOCOL: u16 = 12;
 pub(super) const NDA_FLAGS_EXT: u16 = 15;
 /// `ndm_flags`: the address is answered for, not asked for.
 pub(super) const NTF_PROXY: u8 = 0x08;

@@ -11,8 +11,10 @@ use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
 use crate::model::consequences::{Taken, Trigger, taken_along};
 use crate::model::kind::{FewSettings, Kind, Settings, Value, ValueType};
 use crate::model::link::{IFF_UP, Link};
+use crate::model::neighbour::{NUD_PERMANENT, Neighbour, NeighbourKey};
 use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
+use crate::model::object::{Object, ObjectKey};
 use crate::model::route::{Hop, Metrics, Route, RouteKey, RouteSlot, is_dead_end};
 use crate::model::text::{KindName, LinkName};
 
@@ -59,6 +61,38 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
                 network.put_address(Address { flags: heir.flags & !IFA_F_SECONDARY, ..heir });
             }
             Ok(())
+        }
+        Change::CreateRule(rule) => {
+            let mut others = network.rules_in(rule.is_ipv6, rule.priority);
+            if others.any(|now| now.is_alike(rule)) {
+                return Err(format!("{change:?}: there already"));
+            }
+            drop(others);
+            network.put(Object::Rule(*rule));
+            Ok(())
+        }
+        Change::DeleteRule(rule) => {
+            let gone = network.remove(&ObjectKey::Rule(Box::new(*rule)));
+            gone.map(drop).ok_or(format!("no {rule:?}"))
+        }
+        Change::PutNeighbour { link, address, mac, protocol, replace } => {
+            let index = find(network, *link)?;
+            if !network.link(index).is_some_and(Link::is_up) {
+                return Err(format!("{change:?}: its link is down"));
+            }
+            let key = NeighbourKey { index, address: *address };
+            if network.neighbour(key).is_some() != *replace {
+                return Err(format!("{change:?}: there already, or not"));
+            }
+            let (mac, state, flags) = (Some(*mac), NUD_PERMANENT, 0);
+            let protocol = *protocol;
+            network.put(Object::Neighbour(Neighbour { key, mac, state, flags, protocol }));
+            Ok(())
+        }
+        Change::DeleteNeighbour { link, address } => {
+            let key = NeighbourKey { index: find(network, *link)?, address: *address };
+            let gone = network.remove(&ObjectKey::Neighbour(key));
+            gone.map(drop).ok_or(format!("no {key:?}"))
         }
         Change::CreateRoute(route) => put_route(network, route, false),
         Change::ReplaceRoute(route) => put_route(network, route, true),
@@ -310,6 +344,12 @@ fn slot_of(change: &RouteChange) -> RouteSlot {
 }
 
 fn take_along(network: &mut Network, trigger: Trigger) {
+    if let Trigger::LinkDown(index) | Trigger::LinkGone(index) = trigger {
+        let keys = network.neighbours().map(|it| it.key).filter(|key| key.index == index);
+        for key in keys.collect::<Vec<_>>() {
+            network.remove(&ObjectKey::Neighbour(key));
+        }
+    }
     for taken in taken_along(network, trigger) {
         match taken {
             Taken::Address(key) => drop(network.remove_address(key)),

@@ -8,6 +8,7 @@ use crate::desired::{Desired, PROTOCOL_DEFAULT, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, Op};
 use crate::model::link::Link;
 use crate::model::network::Network;
+use crate::model::rule::Rule;
 use crate::model::text::{KindName, LinkName};
 use crate::plan::{Plan, Rank, Reason, Step};
 
@@ -142,6 +143,10 @@ fn needs(change: &Change) -> Vec<LinkName> {
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
             route.devs().collect()
         }
+        Change::CreateRule(_) | Change::DeleteRule(_) => Vec::new(),
+        Change::PutNeighbour { link, .. } | Change::DeleteNeighbour { link, .. } => {
+            vec![*link]
+        }
     }
 }
 
@@ -191,6 +196,26 @@ fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change
             let has_any = wanted.addresses.is_some();
             is_put_back || (wanted.remove_extra_addresses && has_any && peer.is_none())
         }),
+        Change::CreateRule(rule) => desired.rules().contains(rule),
+        Change::DeleteRule(rule) => {
+            let is_pruned = desired.owner().is_some_and(|owner| owner.prune);
+            let same_place =
+                |it: &&Rule| (it.is_ipv6, it.priority) == (rule.is_ipv6, rule.priority);
+            let mut declared = desired.rules().iter().filter(same_place).peekable();
+            let has_place = declared.peek().is_some();
+            rule.protocol == desired.protocol()
+                && !declared.any(|it| it.is_alike(rule))
+                && (has_place || is_pruned)
+        }
+        Change::PutNeighbour { link, address, mac, .. } => desired
+            .neighbours()
+            .iter()
+            .any(|it| (it.dev, it.address, it.mac) == (*link, *address, *mac)),
+        Change::DeleteNeighbour { link, address } => {
+            let is_declared =
+                desired.neighbours().iter().any(|it| (it.dev, it.address) == (*link, *address));
+            desired.owner().is_some_and(|owner| owner.prune) && !is_declared
+        }
         Change::CreateRoute(route) | Change::ReplaceRoute(route) => {
             let is_it = |wanted: &crate::desired::DesiredRoute| {
                 let hops = route.hops.as_slice();

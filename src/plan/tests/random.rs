@@ -6,18 +6,20 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::model;
 use crate::desired::{
-    Desired, DesiredAddress, DesiredBuilder, ExtraAddresses, LinkDeclaration, Owner,
-    PROTOCOL_DEFAULT, RouteDeclaration, State,
+    Desired, DesiredAddress, DesiredBuilder, DesiredNeighbour, ExtraAddresses, LinkDeclaration,
+    Owner, PROTOCOL_DEFAULT, RouteDeclaration, State,
 };
 use crate::model::address::{AddressKey, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_PERMANENT, Prefix};
 use crate::model::change::NextHop;
 use crate::model::kind::{Kind, Settings, Value};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
+use crate::model::object::Object;
 use crate::model::route::{
     Metrics, RTN_BLACKHOLE, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RouteKey, RouteSlot,
 };
-use crate::model::text::LinkName;
+use crate::model::rule::{FR_ACT_BLACKHOLE, FR_ACT_TO_TBL, Rule};
+use crate::model::text::{LinkName, Mac};
 use crate::plan::Plan;
 
 /// A small generator, so that a seed means the same everywhere (xorshift64).
@@ -85,6 +87,8 @@ pub(crate) fn desired(random: &mut Random) -> Desired {
 pub(crate) fn plain(random: &mut Random) -> Desired {
     let mut desired = valid(random, plain_route);
     desired.links.iter_mut().for_each(|link| link.port = None);
+    desired.rules.clear();
+    desired.neighbours.clear();
     for own in desired.links.iter_mut().flat_map(|link| link.addresses.iter_mut().flatten()) {
         *own = DesiredAddress::new(own.prefix);
     }
@@ -112,6 +116,12 @@ fn builder(random: &mut Random, route: fn(&mut Random) -> RouteDeclaration) -> D
     }
     for _ in 0..random.below(5) {
         builder = builder.route(route(random));
+    }
+    for _ in 0..random.below(4) {
+        builder = builder.rule(rule(random, 0));
+    }
+    for _ in 0..random.below(3) {
+        builder = builder.neighbour(neighbour(random));
     }
     builder
 }
@@ -251,6 +261,31 @@ fn placed(random: &mut Random, mut route: RouteDeclaration) -> RouteDeclaration 
     route
 }
 
+/// One of a few rules, of a few priorities.
+fn rule(random: &mut Random, protocol: u8) -> Rule {
+    let is_ipv6 = random.one_in(2);
+    let mut rule = Rule { priority: 100, action: FR_ACT_TO_TBL, protocol, ..Rule::new(is_ipv6) };
+    rule.priority += u32::try_from(random.below(3)).unwrap_or(0);
+    rule.table = 77 + u32::try_from(random.below(2)).unwrap_or(0);
+    if random.one_in(2) {
+        rule.src = Some(destination(random.below(2), !is_ipv6));
+    }
+    if random.one_in(4) {
+        (rule.action, rule.table) = (FR_ACT_BLACKHOLE, 0);
+    }
+    if random.one_in(4) {
+        rule.fwmark = 7;
+    }
+    rule
+}
+
+fn neighbour(random: &mut Random) -> DesiredNeighbour {
+    let at = random.below(LINKS.len());
+    let address = address(at, 20, random.one_in(2));
+    let mac = Mac::new(&[2, 0, 0, 0, 0, if random.one_in(2) { 1 } else { 2 }]).expect("a mac");
+    DesiredNeighbour { dev: name(LINKS[at]), address, mac }
+}
+
 fn next_hop(random: &mut Random, is_ipv4: bool) -> NextHop {
     let at = random.below(LINKS.len());
     // The same gateway is on the link in all declarations, or in none.
@@ -286,6 +321,12 @@ pub(crate) fn network(random: &mut Random) -> Network {
 
 /// Someone else changes something.
 pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
+    if random.one_in(6) {
+        let protocol = *random.pick(&[3, 99, PROTOCOL_DEFAULT]).expect("some");
+        let rule = rule(random, protocol).normal();
+        network.put(Object::Rule(rule));
+        return;
+    }
     let links: Vec<_> = network.links().copied().collect();
     let Some(&link) = random.pick(&links) else { return };
     let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);

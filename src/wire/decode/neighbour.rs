@@ -34,11 +34,12 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
         .and_then(index)
         .ok_or(Malformed("a neighbour message has no index"))?;
 
-    let (mut address, mut mac, mut flags_ext) = (None, None, 0);
+    let (mut address, mut mac, mut flags_ext, mut protocol) = (None, None, 0, 0);
     for attribute in attributes(body) {
         match attribute.kind {
             NDA_DST => address = attribute.address(),
             NDA_LLADDR => mac = Mac::new(attribute.value),
+            NDA_PROTOCOL => protocol = attribute.u8().unwrap_or(0),
             NDA_FLAGS_EXT => flags_ext = attribute.u32().unwrap_or(0),
             _ => {}
         }
@@ -51,6 +52,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
         mac,
         state,
         flags: u32::from(flags) | flags_ext << FLAGS_EXT_SHIFT,
+        protocol,
     };
     Ok(Decoded::Object { object: Object::Neighbour(neighbour), deleted })
 }
