@@ -317,6 +317,42 @@ fn an_mtu_below_what_ipv6_needs_takes_all_of_it() {
 }
 
 #[test]
+fn the_mtu_of_an_ipv6_route_falls_with_that_of_its_link() {
+    in_namespace("the_mtu_of_an_ipv6_route_falls_with_that_of_its_link", || {
+        let setup = "route add 2001:db8:9::/64 via 2001:db8:1::9 mtu 1450\n\
+                     route add 10.9.0.0/24 via 10.1.0.9 mtu 1450 advmss 1200\n\
+                     route add 10.9.1.0/24 nexthop via 10.77.0.9 dev v0 onlink nexthop via 10.2.0.9\n";
+        let events = after(setup, || {
+            ip("link set v0 mtu 1400");
+        });
+        let found = events.iter().find_map(|event| match &event.what {
+            What::Changed { after: Object::Route(route), .. } if !route.is_ipv4() => {
+                Some((route.metrics.mtu, event.cause))
+            }
+            _ => None,
+        });
+        assert_eq!(found, Some((1400, Cause::Dump)), "{events:#?}");
+    });
+}
+
+#[test]
+fn labels_follow_the_name_of_their_link() {
+    in_namespace("labels_follow_the_name_of_their_link", || {
+        let setup = "addr add 10.1.1.1/24 dev v0 label v0:one\n";
+        let events = after(setup, || {
+            ip("link set v0 down");
+            ip("link set v0 name w0");
+        });
+        let labels = events.iter().filter_map(|event| match &event.what {
+            What::Changed { after: Object::Address(own), .. } => Some(own.label.to_string()),
+            _ => None,
+        });
+        let labels: Vec<_> = labels.collect();
+        assert!(labels.contains(&"w0:one".to_owned()), "{labels:?}");
+    });
+}
+
+#[test]
 fn ipv6_switched_off_takes_all_of_it() {
     in_namespace("ipv6_switched_off_takes_all_of_it", || {
         let events = after(ROUTES, || ip_sysctl("net/ipv6/conf/v0/disable_ipv6", "1"));

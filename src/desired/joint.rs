@@ -346,10 +346,17 @@ impl<'d> Joint<'d> {
             };
             let hops = if hops.is_empty() { vec![(None, None)] } else { hops };
             let (metric, table) = (route.metric_filled(), route.table_filled());
-            let first = hops.into_iter().find_map(|hop| {
-                let identity = (table, route.to, route.tos, metric, hop);
-                let first = *seen.entry(identity).or_insert(index);
-                (first != index).then_some(first)
+            let first = hops.into_iter().find_map(|(via, dev)| {
+                let identity = (table, route.to, route.tos, metric, via);
+                let others: &mut Vec<(Option<LinkName>, usize)> = seen.entry(identity).or_default();
+                // Without a link it is any, so also the one that another names.
+                let is_same = |other: &Option<LinkName>| {
+                    *other == dev || (via.is_some() && (other.is_none() || dev.is_none()))
+                };
+                let first = others.iter().find(|(other, at)| *at != index && is_same(other));
+                let first = first.map(|(_, at)| *at);
+                others.push((dev, index));
+                first
             });
             if let Some(first) = first {
                 let name = table_name(table).map(str::to_owned);

@@ -103,7 +103,8 @@ fn check_action(rule: &Rule) -> Option<(&'static str, Fault)> {
         return fault("action", message, "the usual one is FR_ACT_TO_TBL, with a table");
     }
     if looks_up && rule.l3mdev && rule.table != 0 {
-        let message = "`l3mdev` looks up the table of a VRF, and `table` another".to_owned();
+        let message =
+            "`l3mdev` looks up the table of the link's master, and `table` another".to_owned();
         return fault("table", message, "keep one of the two");
     }
     if looks_up && !rule.l3mdev && rule.table == 0 {

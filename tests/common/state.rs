@@ -167,10 +167,12 @@ fn address_line(
     scope: u64,
     is_permanent: bool,
     flags: BTreeSet<String>,
+    label: &str,
 ) -> String {
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let lasting = if is_permanent { "permanent" } else { "dynamic" };
-    format!("address {own} peer {peer} dev {dev} scope {scope} {lasting} {}", flags.join(" "))
+    let flags = flags.join(" ");
+    format!("address {own} peer {peer} dev {dev} scope {scope} {lasting} {flags} label {label}")
 }
 
 /// The bit of IFA_F_SECONDARY is IFA_F_TEMPORARY on IPv6.
@@ -194,15 +196,18 @@ struct RouteLine {
     source: String,
     nexthop_id: u64,
     is_onlink: bool,
+    mtu: u64,
+    advmss: u64,
 }
 
 impl RouteLine {
     fn line(&self) -> String {
         let Self { route_type, to, table, protocol, scope, metric, source, nexthop_id, .. } = self;
+        let Self { mtu, advmss, .. } = self;
         let onlink = if self.is_onlink { " onlink" } else { "" };
         format!(
             "route {to} type {route_type} {} table {table} metric {metric} proto {protocol} \
-             scope {scope} src {source} nhid {nexthop_id}{onlink}",
+             scope {scope} src {source} nhid {nexthop_id}{onlink} mtu {mtu} advmss {advmss}",
             self.hops.join(" ")
         )
     }
@@ -313,7 +318,8 @@ fn ip_address(dev: &str, own: &Value) -> String {
     let scope = number(&own["scope"]);
     let is_permanent = own["dynamic"] != true;
     let flags = address_flags(flags, is_ipv4);
-    address_line(dev, &prefix, text(&own["address"]), scope, is_permanent, flags)
+    let (peer, label) = (text(&own["address"]), text(&own["label"]));
+    address_line(dev, &prefix, peer, scope, is_permanent, flags, label)
 }
 
 /// The routes of an entry: IPv6 next hops are routes of their own that `ip` shows together.
@@ -334,20 +340,36 @@ fn ip_route(route: &Value, is_ipv4: bool) -> Vec<RouteLine> {
         source: text(&route["prefsrc"]).to_owned(),
         nexthop_id: number(&route["nhid"]),
         is_onlink: has_flag(route, "onlink"),
+        mtu: metric_of(route, "mtu"),
+        advmss: metric_of(route, "advmss"),
     };
     let Some(hops) = route["nexthops"].as_array() else {
         return vec![line];
     };
     if is_ipv4 {
-        let weighed =
-            |it: &Value| format!("{} weight {}", hop(&via(it), text(&it["dev"])), it["weight"]);
+        let weighed = |it: &Value| {
+            let hop = hop(&via(it), text(&it["dev"]));
+            weighed(&hop, number(&it["weight"]), has_flag(it, "onlink"))
+        };
         let hops = hops.iter().map(weighed).collect();
-        // The flags of several next hops are theirs, and the library keeps none of them.
         return vec![RouteLine { hops, ..line }];
     }
-    let single =
-        |it: &Value| RouteLine { hops: vec![hop(&via(it), text(&it["dev"]))], ..line.clone() };
+    let single = |it: &Value| {
+        let hops = vec![hop(&via(it), text(&it["dev"]))];
+        RouteLine { hops, is_onlink: has_flag(it, "onlink"), ..line.clone() }
+    };
     hops.iter().map(single).collect()
+}
+
+/// One of several next hops.
+fn weighed(hop: &str, weight: u64, is_onlink: bool) -> String {
+    format!("{hop} weight {weight}{}", if is_onlink { " onlink" } else { "" })
+}
+
+/// A metric of a route, as `ip` shows it; 0 for none.
+fn metric_of(route: &Value, name: &str) -> u64 {
+    let mut metrics = route["metrics"].as_array().into_iter().flatten();
+    metrics.find_map(|metric| metric[name].as_u64()).unwrap_or(0)
 }
 
 /// What the library tells.
@@ -408,7 +430,8 @@ fn own_address(own: &Address, dev: &str) -> String {
     let peer = own.key.peer.map_or("-".to_owned(), |peer| peer.to_string());
     let is_permanent = u64::from(own.flags) & IFA_F_PERMANENT != 0;
     let prefix = own.key.prefix.to_string();
-    address_line(dev, &prefix, &peer, own.scope.into(), is_permanent, flags)
+    let label = if own.label.is_empty() { "-".to_owned() } else { own.label.to_string() };
+    address_line(dev, &prefix, &peer, own.scope.into(), is_permanent, flags, &label)
 }
 
 fn own_route(route: &Route, name: &impl Fn(u32) -> String) -> String {
@@ -418,7 +441,7 @@ fn own_route(route: &Route, name: &impl Fn(u32) -> String) -> String {
         [] => vec![hop(&via(route.key.via), &name(route.key.dev))],
         hops => hops
             .iter()
-            .map(|it| format!("{} weight {}", hop(&via(it.via), &name(it.dev)), it.weight))
+            .map(|it| weighed(&hop(&via(it.via), &name(it.dev)), it.weight.into(), it.onlink))
             .collect(),
     };
     RouteLine {
@@ -432,6 +455,8 @@ fn own_route(route: &Route, name: &impl Fn(u32) -> String) -> String {
         source: via(route.source),
         nexthop_id: route.nexthop_id.into(),
         is_onlink: route.hops.is_empty() && u64::from(route.flags) & RTNH_F_ONLINK != 0,
+        mtu: route.metrics.mtu.into(),
+        advmss: route.metrics.advmss.into(),
     }
     .line()
 }
@@ -578,7 +603,8 @@ fn line_of_address(own: &Value, name: &impl Fn(&Value) -> String) -> String {
     let flags = address_flags(words(&own["flags"]), !prefix.contains(':'));
     let is_permanent = number(&own["flags_number"]) & IFA_F_PERMANENT != 0;
     let scope = number(&own["scope_number"]);
-    address_line(&name(&own["link"]), prefix, text(&own["peer"]), scope, is_permanent, flags)
+    let (peer, label) = (text(&own["peer"]), text(&own["label"]));
+    address_line(&name(&own["link"]), prefix, peer, scope, is_permanent, flags, label)
 }
 
 fn line_of_route(route: &Value, name: &impl Fn(&Value) -> String) -> String {
@@ -586,7 +612,8 @@ fn line_of_route(route: &Value, name: &impl Fn(&Value) -> String) -> String {
     let hops = match route["hops"].as_array() {
         None => vec![single(route)],
         Some(hops) => {
-            hops.iter().map(|it| format!("{} weight {}", single(it), it["weight"])).collect()
+            let of = |it: &Value| weighed(&single(it), number(&it["weight"]), it["onlink"] == true);
+            hops.iter().map(of).collect()
         }
     };
     let is_onlink = route["hops"].is_null() && number(&route["flags_number"]) & RTNH_F_ONLINK != 0;
@@ -601,6 +628,8 @@ fn line_of_route(route: &Value, name: &impl Fn(&Value) -> String) -> String {
         source: text(&route["source"]).to_owned(),
         nexthop_id: number(&route["nexthop_id"]),
         is_onlink,
+        mtu: number(&route["mtu"]),
+        advmss: number(&route["advmss"]),
     }
     .line()
 }

@@ -234,7 +234,8 @@ fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change
         }
         Change::DeleteRoute(route) => {
             let in_slot = |wanted: &&crate::desired::DesiredRoute| {
-                (wanted.to, wanted.metric, wanted.table) == (route.to, route.metric, route.table)
+                (wanted.to, wanted.tos, wanted.metric, wanted.table)
+                    == (route.to, route.tos, route.metric, route.table)
             };
             // One of several next hops is named without its protocol.
             let there = network.routes().find(|now| {

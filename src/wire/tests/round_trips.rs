@@ -13,8 +13,14 @@ use super::super::encode::{self, EncodeError};
 use super::super::numbers::flags::*;
 use super::decode_all;
 use crate::model::address::Prefix;
-use crate::model::change::{AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, RouteChange};
+use crate::model::change::{
+    AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, NextHop, NextHops, RouteChange,
+};
 use crate::model::kind::{KEYS_MAX, Kind, Settings, Value, ValueType};
+use crate::model::nexthop::RTNH_F_ONLINK;
+use crate::model::object::Object;
+use crate::model::route::{Hop, Metrics};
+use crate::model::rule::{PortRange, Rule};
 use crate::model::text::{LinkName, Mac};
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -187,6 +193,77 @@ proptest! {
     }
 
     #[test]
+    fn what_is_said_of_an_address_comes_back(
+        prefix in prefix(), peer in prop::option::of(address()), flags in 0_u32..0x1000,
+        label in prop::option::of(link_name()), scope: Option<u8>,
+        valid_lft in prop::option::of(1..u32::MAX),
+    ) {
+        let peer = peer.filter(|it| it.is_ipv4() == prefix.is_ipv4() && *it != prefix.address);
+        let with = AddressAttributes { label, scope, flags, valid_lft, preferred_lft: valid_lft };
+        let link = LinkName::valid(b"x0").unwrap();
+        let (protocol, replace) = (82, false);
+        let put = Change::PutAddress { link, prefix, protocol, replace, peer, with };
+        let bytes = encoded(&put);
+            let decoded = decode_all(&bytes);
+        let [Decoded::Address { address, deleted: false }] = decoded[..] else {
+            panic!("{decoded:?}");
+        };
+        prop_assert_eq!((address.key.prefix, address.key.peer), (prefix, peer));
+        prop_assert_eq!(address.label, label.unwrap_or_default());
+        let host = if prefix.address.is_loopback() { 254 } else { 0 };
+        prop_assert_eq!((address.flags, address.scope), (flags, scope.unwrap_or(host)));
+    }
+
+    #[test]
+    fn a_rule_comes_back_as_it_went(
+        (is_ipv6, priority, table, tos, action) in
+            any::<(bool, u32, u32, u8, u8)>(),
+        (fwmark, fwmask, goto, ip_protocol) in any::<(u32, u32, u32, u8)>(),
+        (src, dst) in (prop::option::of(prefix()), prop::option::of(prefix())),
+        (iif, oif) in (prop::option::of(link_name()), prop::option::of(link_name())),
+        ports: Option<(u16, u16)>, uids: Option<(u32, u32)>, dscp: Option<u8>,
+        (suppress_prefix_len, l3mdev, protocol) in (prop::option::of(0..129_u32), any::<bool>(), any::<u8>()),
+    ) {
+        let own = |it: Option<Prefix>| it.filter(|it| it.is_ipv4() != is_ipv6 && it.len > 0);
+        let ports = ports.map(|(first, last)| PortRange { first, last, mask: u16::MAX });
+        let rule = Rule {
+            priority, table, tos, action, fwmark, fwmask, goto, ip_protocol, uids, dscp, l3mdev,
+            protocol, suppress_prefix_len,
+            src: own(src),
+            dst: own(dst),
+            iif: iif.unwrap_or_default(),
+            oif: oif.unwrap_or_default(),
+            source_ports: ports,
+            destination_ports: ports,
+            ..Rule::new(is_ipv6)
+        };
+        let rule = rule.normal();
+        for is_new in [true, false] {
+            let change = if is_new { Change::CreateRule(rule) } else { Change::DeleteRule(rule) };
+            let bytes = encoded(&change);
+            let decoded = decode_all(&bytes);
+            let [Decoded::Object { object: Object::Rule(read), deleted }] = &decoded[..] else {
+                panic!("{decoded:?}");
+            };
+            prop_assert_eq!((*deleted, read.normal()), (!is_new, rule));
+        }
+    }
+
+    #[test]
+    fn a_neighbour_comes_back_as_it_went(address in address(), mac in mac(), protocol: u8) {
+        let link = LinkName::valid(b"x0").unwrap();
+        let put = Change::PutNeighbour { link, address, mac, protocol, replace: true };
+        let bytes = encoded(&put);
+            let decoded = decode_all(&bytes);
+        let [Decoded::Object { object: Object::Neighbour(read), deleted: false }] = &decoded[..]
+        else {
+            panic!("{decoded:?}");
+        };
+        prop_assert_eq!((read.key.index, read.key.address), (INDEX, address));
+        prop_assert_eq!((read.mac, read.state, read.protocol), (Some(mac), 0x80, protocol));
+    }
+
+    #[test]
     fn a_deletion_names_the_peer(prefix in prefix(), peer in prop::option::of(address())) {
         let peer = peer.filter(|it| {
             it.is_ipv4() == prefix.is_ipv4() && *it != prefix.address
@@ -223,6 +300,46 @@ proptest! {
         prop_assert_eq!(route.key.via, change.via);
         prop_assert_eq!(route.key.dev, change.dev.map_or(0, |_| INDEX));
         prop_assert_eq!(route.protocol, change.protocol);
+    }
+
+    #[test]
+    fn what_is_said_of_a_route_comes_back(
+        change in route(), route_type in 1..10_u8, tos: u8, source in prop::option::of(address()),
+        (mtu, advmss, onlink, scope) in any::<(u32, u32, bool, u8)>(),
+        hops in prop::collection::vec((address(), link_name(), 1..=256_u16, any::<bool>()), 2..=16),
+    ) {
+        let source = source.filter(|it| it.is_ipv4() == change.to.is_ipv4());
+        let hops = hops.into_iter().map(|(via, dev, weight, onlink)| NextHop {
+            via: Some(via), dev: Some(dev), weight, onlink,
+        });
+        let hops = NextHops::new(hops);
+        let metrics = Metrics { mtu, advmss };
+        let said = RouteChange { route_type, tos, source, metrics, onlink, scope, ..change };
+        let bytes = encoded(&Change::CreateRoute(said));
+            let decoded = decode_all(&bytes);
+        let [Decoded::Route { route, .. }] = &decoded[..] else {
+            panic!("{decoded:?}");
+        };
+        prop_assert_eq!((route.key.route_type, route.key.slot.tos), (route_type, tos));
+        prop_assert_eq!((route.source, route.metrics, route.scope), (source, metrics, scope));
+        prop_assert_eq!(route.flags & RTNH_F_ONLINK != 0, onlink);
+        let several = RouteChange { hops, via: None, dev: None, onlink: false, ..said };
+        let bytes = encoded(&Change::CreateRoute(several));
+            let decoded = decode_all(&bytes);
+        let read: Vec<_> = decoded.iter().flat_map(|decoded| {
+            let Decoded::Route { route, .. } = decoded else { panic!("{decoded:?}") };
+            // Those of IPv6 are routes of their own.
+            let onlink = route.flags & RTNH_F_ONLINK != 0;
+            let one = Hop { via: route.key.via, dev: route.key.dev, weight: 0, onlink };
+            if route.is_ipv4() { route.hops.to_vec() } else { vec![one] }
+        }).collect();
+        let sent = hops.as_slice().iter().map(|hop| Hop {
+            via: hop.via,
+            dev: INDEX,
+            weight: if change.to.is_ipv4() { hop.weight } else { 0 },
+            onlink: hop.onlink,
+        });
+        prop_assert_eq!(read, sent.collect::<Vec<_>>());
     }
 }
 
