@@ -11,6 +11,7 @@ mod destroy;
 mod diagnostics;
 mod doctor;
 mod exit;
+mod export;
 mod json;
 mod json_objects;
 mod json_plan;
@@ -180,6 +181,8 @@ enum Verb {
         #[arg(value_name = "OBJECT")]
         objects: Vec<ObjectType>,
     },
+    /// Writes the network as a document that `check` accepts
+    Export,
     /// Tells whether this host can run it, and what to change
     Doctor,
 }
@@ -308,6 +311,10 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             let raw_groups = raw_group;
             let wish = watch::Wish { objects, protocols, tables, dump, all_netns, raw_groups };
             watch::watch(&wish, common.netns.as_deref(), Signals::block(), out)
+        }
+        Verb::Export => {
+            start::enter(common)?;
+            export::export(Signals::block(), out)
         }
         Verb::Show { objects } => {
             start::enter(common)?;

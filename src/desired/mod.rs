@@ -16,6 +16,8 @@ mod diagnostic;
 #[cfg(feature = "document")]
 mod document;
 #[cfg(feature = "document")]
+mod export;
+#[cfg(feature = "document")]
 mod fields;
 mod joint;
 #[cfg(feature = "document")]
