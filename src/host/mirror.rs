@@ -285,6 +285,11 @@ impl Mirror {
             }
             return Vec::new();
         }
+        if self.hidden.is_where(route.key.slot) {
+            // It may have pushed out one that is not shown.
+            self.doubt.raise();
+            return Vec::new();
+        }
         let is_known = self.network.route(route.key).is_some();
         if route.is_ipv4() {
             if others.len() + usize::from(is_known) > 1 {
@@ -297,6 +302,12 @@ impl Mirror {
         let alike: Vec<_> = alike.collect();
         if others.len() > 1 || (is_known && !others.is_empty()) {
             self.doubt.raise();
+        }
+        let directs = others.iter().filter(|old| old.via.is_none()).count();
+        let takes_direct = alike.is_empty() || !has_gateway;
+        if takes_direct && directs + usize::from(is_known) > 1 {
+            // That one of them is taken is a guess, and the other one may be hidden before it shows.
+            self.hidden.note(route.key.slot);
         }
         match alike.len() {
             0 if is_known => alike,
@@ -532,7 +543,8 @@ impl Mirror {
             }
         }
         self.doubt.note(trigger, &self.network);
-        if !self.is_whole && self.is_unclear(trigger) {
+        let is_ahead = self.reading.as_ref().is_some_and(|reading| !reading.ahead.is_empty());
+        if (is_ahead || !self.is_whole) && self.is_unclear(trigger) {
             self.doubt.raise();
         }
     }
@@ -871,6 +883,28 @@ mod tests {
         mirror.dump_begins(Table::Links);
         // That through the other link may be gone by now.
         mirror.route(hop(1), false, 0, tell);
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn a_link_that_a_dump_showed_up_before_its_news_vouches_for_no_next_hop() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let hop = |dev| {
+            let slot = RouteSlot { to, ..route().key.slot };
+            let key = RouteKey { slot, via: Some("fe80::1".parse().unwrap()), dev, ..route().key };
+            Route { key, ..route() }
+        };
+        let other = Link { flags: IFF_UP, ..Link::new(2, LinkName::truncated(b"v1")) };
+        mirror.link(other, 0, tell);
+        mirror.route(hop(2), false, 0, tell);
+        mirror.link(Link { flags: 0, ..other }, 0, tell);
+        mirror.dump_begins(Table::Links);
+        mirror.dumped_link(Link { flags: 0, ..link() }, tell);
+        mirror.dumped_link(other, tell);
+        mirror.route(hop(1), false, 0, tell);
+        // When that happened the other one was still down.
         mirror.link(Link { flags: 0, ..link() }, 0, tell);
         assert!(mirror.settle_doubt());
     }

@@ -79,11 +79,6 @@ impl Silence {
         by_link.unwrap_or(Fate::Stays).max(by_nexthop).max(otherwise)
     }
 
-    /// Whether a route of that slot went or came in the place of another.
-    pub(super) fn has_slot(&self, slot: RouteSlot) -> bool {
-        self.is_crowded || self.slots.contains(&slot)
-    }
-
     /// The same for an address, which may also have changed.
     pub(super) fn fate_of_address(&self, address: &Address) -> Fate {
         match self.of_links.get(&address.key.index) {
@@ -92,6 +87,11 @@ impl Silence {
             _ if self.is_crowded => Fate::Unclear,
             _ => Fate::Stays,
         }
+    }
+
+    /// Whether a route of that slot went or came in the place of another.
+    pub(super) fn has_slot(&self, slot: RouteSlot) -> bool {
+        self.is_crowded || self.slots.contains(&slot)
     }
 
     fn of_link(&mut self, index: u32) -> &mut Changes {

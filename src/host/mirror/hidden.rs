@@ -18,6 +18,16 @@ use crate::model::route::{PROTOCOL_RA, Route, RouteKey, RouteSlot};
 pub(super) struct Hidden(BTreeSet<RouteSlot>);
 
 impl Hidden {
+    /// Whether something may be hidden in that slot.
+    pub(super) fn is_where(&self, slot: RouteSlot) -> bool {
+        self.0.contains(&slot)
+    }
+
+    /// One may be there that is not held.
+    pub(super) fn note(&mut self, slot: RouteSlot) {
+        self.0.insert(slot);
+    }
+
     /// What is not known any more will be read.
     pub(super) fn forget(&mut self) {
         self.0.clear();
@@ -55,14 +65,13 @@ impl Mirror {
     /// A route went, by news or with what it stood on: if a next hop, what stood between it and
     /// others may be shown now.
     pub(super) fn note_parted(&mut self, key: RouteKey) {
-        if key.via.is_none() || !self.hidden.0.contains(&key.slot) {
+        if key.via.is_none() || !self.hidden.is_where(key.slot) {
             return;
         }
-        if self.network.routes_in(key.slot).any(may_have_siblings) {
-            return self.doubt.note_slot(key.slot, &self.network);
+        match self.network.routes_in(key.slot).any(may_have_siblings) {
+            true => self.doubt.note_slot(key.slot, &self.network),
+            false => self.doubt.raise(),
         }
-        self.hidden.0.remove(&key.slot);
-        self.doubt.raise();
     }
 
     /// A dump showed several next hops as one: of what was not heard of something may stand
@@ -97,11 +106,154 @@ impl Mirror {
     pub(super) fn forget_hidden(&mut self, reading: &Reading) {
         let Self { hidden, network, doubt, .. } = self;
         hidden.0.retain(|slot| {
-            let may_hide = has_siblings(network, *slot);
-            if !may_hide && reading.silence.has_slot(*slot) {
+            if has_siblings(network, *slot) {
+                return true;
+            }
+            let went_meanwhile = reading.silence.has_slot(*slot);
+            if went_meanwhile {
                 doubt.raise();
             }
-            may_hide
+            went_meanwhile
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::address::Prefix;
+    use crate::model::link::{IFF_UP, Link};
+    use crate::model::network::{Table, Tables};
+    use crate::model::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
+    use crate::model::text::LinkName;
+
+    /// A route of the one slot, through one of two links that are up.
+    fn through(via: Option<&str>, dev: u32) -> Route {
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let slot = RouteSlot { table: TABLE_MAIN, to, tos: 0, metric: 1024 };
+        let via = via.map(|via| via.parse().unwrap());
+        let key = RouteKey { slot, via, dev, route_type: RTN_UNICAST };
+        let (protocol, scope, flags, source, nexthop_id) = (3, 0, 0, None, 0);
+        let (hops, replaced) = (Box::default(), false);
+        let metrics = Metrics::default();
+        Route { key, protocol, scope, flags, source, nexthop_id, metrics, hops, replaced }
+    }
+
+    fn direct() -> Route {
+        through(None, 1)
+    }
+
+    fn next_hops() -> [Route; 2] {
+        ["fe80::1", "fe80::2"].map(|via| through(Some(via), 1))
+    }
+
+    /// A reading up to where the routes are dumped.
+    fn begin(mirror: &mut Mirror) {
+        mirror.dump_begins(Table::Links);
+        for (index, name) in [(1, "v0"), (2, "v1")] {
+            let name = LinkName::truncated(name.as_bytes());
+            mirror.dumped_link(Link { flags: IFF_UP, ..Link::new(index, name) }, &mut |_| {});
+        }
+        mirror.dump_ends(false, &mut |_| {});
+        mirror.dump_begins(Table::Routes);
+    }
+
+    fn show_together(mirror: &mut Mirror) {
+        next_hops().into_iter().for_each(|hop| mirror.dumped_route(hop, true, &mut |_| {}));
+    }
+
+    /// A reading that shows the next hops as one, and nothing between them.
+    fn read(mirror: &mut Mirror) {
+        begin(mirror);
+        show_together(mirror);
+        mirror.dump_ends(true, &mut |_| {});
+    }
+
+    fn part(mirror: &mut Mirror) {
+        next_hops().iter().for_each(|hop| mirror.route_gone(hop.key, 0, &mut |_| {}));
+    }
+
+    /// Read when there was nothing; then news of these came.
+    fn told(routes: impl IntoIterator<Item = Route>) -> Mirror {
+        let mut mirror = Mirror::new(Tables::default());
+        begin(&mut mirror);
+        mirror.dump_ends(true, &mut |_| {});
+        routes.into_iter().for_each(|route| mirror.route(route, false, 0, &mut |_| {}));
+        mirror
+    }
+
+    #[test]
+    fn one_between_next_hops_is_in_doubt_when_they_join_and_when_they_part() {
+        let [first, second] = next_hops();
+        let mut mirror = told([first, direct()]);
+        assert!(!mirror.is_in_doubt());
+        mirror.route(second, true, 0, &mut |_| {});
+        assert!(mirror.settle_doubt());
+        read(&mut mirror);
+        assert!(mirror.network().route(direct().key).is_none() && !mirror.is_in_doubt());
+        part(&mut mirror);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn next_hops_that_were_heard_to_come_hide_nothing() {
+        let mut mirror = told(next_hops());
+        part(&mut mirror);
+        assert!(!mirror.settle_doubt(), "it takes no reading");
+    }
+
+    #[test]
+    fn next_hops_that_were_there_before_may_hide_something() {
+        let mut mirror = Mirror::new(Tables::default());
+        read(&mut mirror);
+        assert!(!mirror.is_in_doubt());
+        part(&mut mirror);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn one_that_was_hidden_when_the_dump_came_by_is_not_gone_by_that() {
+        let [first, second] = next_hops();
+        let mut mirror = told([first, direct(), second]);
+        begin(&mut mirror);
+        show_together(&mut mirror);
+        part(&mut mirror);
+        mirror.dump_ends(true, &mut |_| {});
+        assert!(mirror.network().route(direct().key).is_some());
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn next_hops_that_an_old_part_shows_may_have_hidden_something() {
+        let mut mirror = Mirror::new(Tables::default());
+        begin(&mut mirror);
+        part(&mut mirror);
+        show_together(&mut mirror);
+        mirror.dump_ends(true, &mut |_| {});
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn a_replacement_may_have_taken_the_place_of_one_that_is_hidden() {
+        let mut mirror = Mirror::new(Tables::default());
+        read(&mut mirror);
+        let [first, second] = next_hops();
+        mirror.route_gone(second.key, 0, &mut |_| {});
+        mirror.route(Route { replaced: true, ..direct() }, false, 0, &mut |_| {});
+        assert!(mirror.network().route(first.key).is_some());
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
+    fn one_that_was_wrongly_guessed_to_be_replaced_may_be_hidden() {
+        let (other, [first, second]) = (through(None, 2), next_hops());
+        let mut mirror = told([direct(), other.clone()]);
+        mirror.route(Route { replaced: true, ..first }, false, 0, &mut |_| {});
+        mirror.route(second, true, 0, &mut |_| {});
+        mirror.route_gone(other.key, 0, &mut |_| {});
+        assert!(mirror.settle_doubt());
+        read(&mut mirror);
+        part(&mut mirror);
+        assert!(mirror.settle_doubt());
     }
 }

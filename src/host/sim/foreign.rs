@@ -102,7 +102,9 @@ pub(super) fn crowd(kernel: &mut Kernel, random: &mut Random, links: [u32; 2]) {
         (number, _) => {
             kernel.update(index, |link| link.up = true);
             let via = Some(gateway(random, false, 9)).filter(|_| !random.one_in(3));
-            let put = if number == 9 { Put::Replace } else { Put::Append };
+            // One without a gateway may leave the same route twice, which nobody can tell from one.
+            let replaces = number == 9 && via.is_some();
+            let put = if replaces { Put::Replace } else { Put::Append };
             kernel.set_route(slot, SimRoute::through(via, index), put);
         }
     }

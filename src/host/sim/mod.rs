@@ -8,6 +8,8 @@ mod foreign;
 mod kernel;
 mod world;
 
+use bytes::BytesMut;
+
 use self::world::World;
 use crate::limits::BATCH_DEADLINE;
 use crate::reconcile::Mode;
@@ -91,7 +93,7 @@ fn what_stands_between_next_hops_is_held_as_it_is_shown() {
         let mut world = World::new(seed, false);
         let links = ["x0", "x1"].map(|name| world.kernel.plug_in(name));
         world.come_to_rest();
-        (0..8).for_each(|phase| world.crowd(links, phase % 4 == 2));
+        (0..4).for_each(|phase| world.crowd(links, phase == 2));
     });
 }
 
@@ -104,6 +106,21 @@ fn a_dump_of_routes_is_judged_when_the_news_queued_by_its_end_are_read() {
     }
     world.come_to_rest();
     assert!(world.host.is_synced());
+}
+
+#[test]
+fn a_loss_that_the_judgement_of_a_dump_brings_to_light_waits_for_a_drain_of_its_own() {
+    let mut world = World::new(1, false);
+    while !world.host.is_draining() {
+        world.turn(0, 1);
+    }
+    world.host.handle_lost(1);
+    world.host.handle_drained(world.now);
+    assert!(world.host.is_recovering(), "the socket has not been read empty since");
+    let mut buffer = BytesMut::new();
+    assert!(!world.host.poll_transmit(world.now, &mut buffer), "nothing is dumped before that");
+    world.come_to_rest();
+    world.check_mirror();
 }
 
 #[test]
