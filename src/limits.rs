@@ -108,10 +108,10 @@ pub(crate) const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const REPLY_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 /// A turn that read that many events was part of a burst: the next wait collects.
 pub(crate) const COLLECT_AFTER_EVENTS: usize = 4;
-/// How many turns in a row the rest of a dump may wait while the event socket is half full. Each
-/// reads at least 32 notifications, if so many wait; a dump that is never fetched would count as
-/// lost (`DUMP_DEADLINE`), and so no more gets through than one that is overrun.
-pub(crate) const TURNS_BEHIND_MAX: u32 = 256;
+/// How long the rest of a dump may wait while the event socket is half full, before one turn's
+/// share of it is read all the same. Well below [`DUMP_DEADLINE`], after which one that nobody
+/// fetches counts as lost; a reader that does not catch up within it is overrun anyway.
+pub(crate) const BEHIND_MAX: Duration = Duration::from_secs(1);
 /// How many buffers of sent requests are kept for the next ones.
 pub(crate) const SPARE_BUFFERS_MAX: usize = 16;
 

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use crate::host::{Host, Source};
-use crate::limits::TURNS_BEHIND_MAX;
+use crate::limits::BEHIND_MAX;
 use crate::model::object::NetnsId;
 use crate::ring::SocketId;
 
@@ -27,8 +27,8 @@ pub(super) struct Member {
     pub(super) drain_turns: u32,
     /// How many datagrams the event socket brought since the turn that looked after it began.
     pub(super) brought: usize,
-    /// How many turns in a row the rest of a dump has waited for the event socket.
-    pub(super) turns_behind: u32,
+    /// Since when the rest of a dump waits for the event socket, if it does.
+    pub(super) behind_since: Option<Instant>,
     /// Whether it was being drained when this turn began.
     pub(super) was_draining: bool,
     is_active: bool,
@@ -47,7 +47,7 @@ impl Member {
             host,
             drain_turns: 0,
             brought: 0,
-            turns_behind: 0,
+            behind_since: None,
             was_draining: false,
             is_active: false,
             is_unread: false,
@@ -57,8 +57,9 @@ impl Member {
     }
 
     /// Whether a dump is being read that is to wait if the event socket fills.
-    pub(super) fn may_be_behind(&self) -> bool {
-        self.brought > 0 && self.turns_behind < TURNS_BEHIND_MAX && self.host.is_reading()
+    pub(super) fn may_be_behind(&self, now: Instant) -> bool {
+        let is_patient = self.behind_since.is_none_or(|since| now < since + BEHIND_MAX);
+        self.brought > 0 && is_patient && self.host.is_reading()
     }
 }
 

@@ -260,7 +260,8 @@ impl Engine {
     /// Whether the next turn is due at once, and no readiness tells: a drain goes on, a dump waits
     /// for its end, or a receive that has ended goes out again with it.
     pub(crate) fn is_unfinished(&self) -> bool {
-        let is_unfinished = |member: &Member| member.host.is_draining() || member.turns_behind > 0;
+        let is_unfinished =
+            |member: &Member| member.host.is_draining() || member.behind_since.is_some();
         self.ring.is_rearming() || self.members.iter().any(is_unfinished)
     }
 
@@ -367,11 +368,13 @@ impl Engine {
         }
         // A long dump would be read until the socket of events overflows, and be in vain. It waits
         // in the kernel, which makes its parts as they are fetched.
-        let is_behind = member.may_be_behind()
+        let is_behind = member.may_be_behind(now)
             && self.ring.is_half_full(member.events)
             && self.ring.put_off(member.requests);
-        member.turns_behind = if is_behind { member.turns_behind + 1 } else { 0 };
-        if !is_behind {
+        if is_behind {
+            member.behind_since.get_or_insert(now);
+        } else {
+            member.behind_since = None;
             self.ring.arm(member.requests);
         }
         if slot != HOME {
