@@ -45,6 +45,10 @@ fn page() -> String {
     for kind in Kind::ALL {
         let _ = write!(text, "\n## {}\n\n{}.\n", kind.name, sentence(kind.doc));
         table(&mut text, kind.keys);
+        for (word, keys) in kind.shorthands {
+            let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+            let _ = write!(text, "\n`{word}` sets {}.\n", keys.join(" and "));
+        }
         if let Some(port) = kind.port {
             let _ = write!(
                 text,

@@ -483,6 +483,43 @@ fn what_can_be_set_of_every_link_is_put_back() {
 }
 
 #[test]
+fn an_applier_that_is_done_leaves_alone_what_comes_after() {
+    in_namespace("an_applier_that_is_done_leaves_alone_what_comes_after", || {
+        let text = "version = 1\n[link.br0]\nkind = 'bridge'\n";
+        let desired = Desired::from_toml("test.toml", text).expect("a valid document");
+        let mut applier = Applier::builder().open().expect("a ring");
+        assert!(applier.apply(&desired).expect("a bridge").converged);
+        ip("link del br0");
+        let plan = applier.plan(&desired).expect("a plan");
+        assert_eq!(plan.steps.len(), 1, "{plan:#?}");
+        assert!(!links().contains_key("br0"), "it was asked for a plan alone");
+    });
+}
+
+#[test]
+fn a_word_for_both_directions_sets_both() {
+    in_namespace("a_word_for_both_directions_sets_both", || {
+        let text = |words: &str| format!("[link.x0]\ngre = {{ remote = '192.0.2.2', {words} }}\n");
+        let one = |words: &str| {
+            Desired::from_toml("test.toml", &format!("version = 1\n{}", text(words)))
+                .expect("valid")
+        };
+        assert_eq!(
+            one("key = 7, csum = true"),
+            one("ikey = 7, okey = 7, icsum = true, ocsum = true")
+        );
+        let mut applier = Applier::builder().open().expect("a ring");
+        let Some(result) = applied(&mut applier, &text("key = 7, seq = true"), false) else {
+            eprintln!("skipped: this kernel cannot make a gre");
+            return;
+        };
+        result.unwrap_or_else(|report| panic!("{report}"));
+        let data = &links()["x0"]["linkinfo"]["info_data"];
+        assert_eq!((&data["ikey"], &data["okey"]), (&"0.0.0.7".into(), &"0.0.0.7".into()));
+    });
+}
+
+#[test]
 fn a_bond_takes_ports_that_are_up() {
     in_namespace("a_bond_takes_ports_that_are_up", || {
         ip("link add v1 type veth peer name q1");

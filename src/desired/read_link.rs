@@ -253,17 +253,21 @@ fn read_settings(
 ) -> Settings {
     let mut settings = Settings::new(kind);
     for entry in entries {
+        if let Some((_, keys)) = kind.shorthands.iter().find(|(word, _)| *word == entry.key) {
+            let positions = keys.iter().filter_map(|key| kind.position(key));
+            set_all(reports, entry, positions.collect(), &mut settings, place);
+            continue;
+        }
         let Some(position) = kind.position(&entry.key) else {
-            let known: Vec<_> = kind.keys.iter().map(|key| key.name).collect();
+            let words = kind.shorthands.iter().map(|(word, _)| *word);
+            let known: Vec<_> = kind.keys.iter().map(|key| key.name).chain(words).collect();
             let hint = KEYS
                 .contains(&entry.key.as_str())
                 .then(|| "it is a key of every link: write it outside the kind's table".to_owned());
             fields::unknown_key(reports, entry, Table::Kind, &known, hint);
             continue;
         };
-        let key = &kind.keys[position];
-        place.keys.push((key.name, entry.node.at.clone()));
-        settings.set(position, read_setting(reports, key, entry));
+        set_all(reports, entry, vec![position], &mut settings, place);
     }
     if let Some((key, fault)) = values::check_families(&settings) {
         let entry = entries.iter().find(|entry| entry.key == key);
@@ -271,6 +275,28 @@ fn read_settings(
         reports.push_fault(at, fault, None);
     }
     settings
+}
+
+/// Sets the keys at these positions, which are of one type, to what `entry` says.
+fn set_all(
+    reports: &mut Reports,
+    entry: &Entry,
+    positions: Vec<usize>,
+    settings: &mut Settings,
+    place: &mut Place,
+) {
+    let keys = settings.kind.keys;
+    let Some(first) = positions.first().and_then(|&position| keys.get(position)) else { return };
+    let value = read_setting(reports, first, entry);
+    for position in positions {
+        let name = keys[position].name;
+        if settings.get(position).is_some() {
+            let message = format!("`{name}` is given twice, once by a word for several keys");
+            reports.push(&entry.key_at, message, "keep one of the two");
+        }
+        place.keys.push((name, entry.node.at.clone()));
+        settings.set(position, value);
+    }
 }
 
 fn read_setting(reports: &mut Reports, key: &Key, entry: &Entry) -> Option<kind::Value> {

@@ -1,13 +1,17 @@
 //! Generic routing encapsulation of IP in IPv4 (RFC 2784, net/ipv4/ip_gre.c,
 //! `ip link add type gre`).
 
-use super::{Key, Kind};
+use super::{Key, Kind, Shorthand};
 
 pub(super) static KIND: Kind = Kind {
     replaces_all: true,
     outlives_lower: true,
+    shorthands: SHORTHANDS,
     ..Kind::new("gre", "IP packets carried over IPv4, with a key or without", KEYS)
 };
+
+pub(super) const SHORTHANDS: &[Shorthand] =
+    &[("key", &["ikey", "okey"]), ("csum", &["icsum", "ocsum"]), ("seq", &["iseq", "oseq"])];
 
 pub(super) const KEYS: &[Key] = &[
     LOCAL,

@@ -40,6 +40,8 @@ pub struct Kind {
     pub doc: &'static str,
     /// The settings it takes.
     pub keys: &'static [Key],
+    /// Words that set several keys at once, in documents alone: what `ip` takes them for.
+    pub shorthands: &'static [Shorthand],
     /// Whether the driver takes a hardware address at creation alone.
     pub mac_only_at_creation: bool,
     /// Whether other links can be its ports, with it as their `master`.
@@ -55,6 +57,9 @@ pub struct Kind {
     /// Where each key's value begins in a link's settings.
     offsets: [u8; KEYS_MAX],
 }
+
+/// A word, and the keys that it sets, all to the same value.
+pub type Shorthand = (&'static str, &'static [&'static str]);
 
 impl Kind {
     /// A table of these keys.
@@ -76,6 +81,7 @@ impl Kind {
             name,
             doc,
             keys,
+            shorthands: &[],
             mac_only_at_creation: false,
             can_have_ports: false,
             ports_join_down: false,
@@ -153,6 +159,12 @@ mod tests {
             for (at, key) in kind.keys.iter().enumerate() {
                 assert_eq!(kind.position(key.name), Some(at), "{} {}", kind.name, key.name);
                 assert!(!key.doc.is_empty(), "{} {}", kind.name, key.name);
+            }
+            for (word, keys) in kind.shorthands {
+                assert_eq!(kind.position(word), None, "{} {word}", kind.name);
+                let types: Vec<_> =
+                    keys.iter().map(|key| kind.keys[kind.position(key).unwrap()].value).collect();
+                assert!(types.iter().all(|value| *value == types[0]), "{} {word}", kind.name);
             }
             let links = kind
                 .keys
