@@ -113,6 +113,27 @@ fn what_cannot_be_done_is_told_for_each_object() {
 }
 
 #[test]
+fn a_link_is_made_anew_after_a_yes_alone() {
+    in_namespace("a_link_is_made_anew_after_a_yes_alone", || {
+        ip("link add br0 type ifb");
+        let (_folder, path) = document("version = 1\n[link.br0]\nkind = \"bridge\"\n");
+        let path = path.to_string_lossy();
+        let kind = || links()["br0"]["linkinfo"]["info_kind"].clone();
+        let blocked = run(&["apply", &path]);
+        assert_eq!(status(&blocked), Some(1));
+        assert!(text(&blocked.stdout).contains("--recreate"), "the remedy is named");
+        let planned = run(&["plan", "--recreate", "--json", &path]);
+        assert_eq!(json(&planned)["changes"][0]["recreate"], true);
+        let unasked = run(&["apply", "--recreate", &path]);
+        assert_eq!(status(&unasked), Some(3));
+        assert_eq!(kind(), "ifb");
+        let applied = run(&["apply", "--recreate", "--yes", &path]);
+        assert_eq!(status(&applied), Some(0), "{}", text(&applied.stdout));
+        assert_eq!(kind(), "bridge");
+    });
+}
+
+#[test]
 fn show_agrees_with_ip() {
     in_namespace("show_agrees_with_ip", || {
         let (_folder, path) = document(DOCUMENT);

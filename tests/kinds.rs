@@ -8,7 +8,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, links};
+use common::{eventually, in_namespace, ip, ip_batch, links};
 use ringlink::model::change::Change;
 use ringlink::model::kind::{Key, Kind, ValueType};
 use ringlink::plan::Reason;
@@ -613,6 +613,30 @@ fn a_link_of_another_kind_is_made_anew_only_where_that_is_allowed() {
         assert_eq!(links()["x0"]["linkinfo"]["info_kind"], "bridge");
         assert_eq!(common::addresses_of("x0")[0], "192.0.2.1/24");
         assert!(!links().contains_key("x1"), "it went along, as was said");
+    });
+}
+
+#[test]
+fn a_keeper_that_may_makes_a_link_anew_that_someone_replaced() {
+    let name = "a_keeper_that_may_makes_a_link_anew_that_someone_replaced";
+    in_namespace(name, || {
+        let text = "version = 1\n[link.x0]\nkind = 'bridge'\naddresses = ['192.0.2.1/24']\n\
+                    [[route]]\nto = '198.51.100.0/24'\nvia = '192.0.2.2'\n";
+        let desired = Desired::from_toml("test.toml", text).expect("a valid document");
+        let keeper = Keeper::builder(desired.with_recreation());
+        let keeper = Keeper::spawn(keeper).expect("a ring");
+        let is_as_declared = || {
+            let is_bridge =
+                links().get("x0").is_some_and(|link| link["linkinfo"]["info_kind"] == "bridge");
+            is_bridge && ip("route show 198.51.100.0/24").contains("via 192.0.2.2")
+        };
+        assert!(eventually(PATIENCE, is_as_declared), "{:#?}", keeper.status());
+        ip_batch(
+            "link del x0\nlink add x0 type ifb\nlink set x0 up\naddr add 192.0.2.9/24 dev x0\n",
+        );
+        assert!(eventually(PATIENCE, is_as_declared), "{:#?}", keeper.status());
+        keeper.stop();
+        keeper.join().expect("a clean end");
     });
 }
 
