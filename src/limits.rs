@@ -139,3 +139,12 @@ pub(crate) const NEXTHOPS_MAX: usize = 16;
 /// How long an apply waits for duplicate address detection, which the kernel begins within a second
 /// and ends a second later, unless it is told to ask more often.
 pub(crate) const DAD_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How far up the program looks for the session that it was started in: a login shell, a terminal
+/// multiplexer, `sudo`, scripts that call scripts. A loop cannot be, but a race with pids reused can.
+#[cfg(feature = "cli")]
+pub(crate) const ANCESTORS_MAX: usize = 64;
+/// How much of an ancestor's environment is read; the kernel allows 6 MiB of arguments and
+/// environment together (execve(2)).
+#[cfg(feature = "cli")]
+pub(crate) const ENVIRONMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::exit::{Exit, Failure};
 use super::json_plan::{self, Leftover};
 use super::out::{Ink, Out};
-use super::{plan, run, start};
+use super::{plan, run, session, start};
 use crate::applier::{Applier, ApplyError, ApplyReport};
 use crate::desired::Desired;
 use crate::model::change::Change;
@@ -15,18 +15,27 @@ use crate::plan::{Plan, Step};
 use crate::reconcile::{Attempt, Outcome};
 use crate::ring::signals::Signals;
 
-/// What is said at the end.
-pub(super) struct Words {
-    nothing: &'static str,
-    done: &'static str,
+/// How far to go without a question, and what is said at the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Whether deletions and takeovers need no question.
+    pub(super) yes: bool,
+    /// Whether the session that it is typed in may be cut.
+    pub(super) cut_session: bool,
+    pub(super) nothing: &'static str,
+    pub(super) done: &'static str,
 }
 
-/// Of `apply`.
-pub(super) const APPLY: Words =
-    Words { nothing: "nothing to do: the network is as declared", done: "converged" };
-/// Of `destroy`.
-pub(super) const DESTROY: Words =
-    Words { nothing: "nothing to do: there is nothing of this owner", done: "destroyed" };
+/// `apply`.
+pub(super) const APPLY: How = How {
+    yes: false,
+    cut_session: false,
+    nothing: "nothing to do: the network is as declared",
+    done: "converged",
+};
+/// `destroy`.
+pub(super) const DESTROY: How =
+    How { nothing: "nothing to do: there is nothing of this owner", done: "destroyed", ..APPLY };
 
 /// What came while a question was open.
 enum Answer {
@@ -37,9 +46,8 @@ enum Answer {
 /// Makes the network as declared, once.
 pub(super) fn apply(
     desired: &Desired,
-    words: &Words,
+    how: &How,
     signals: Signals,
-    yes: bool,
     verbose: bool,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
@@ -51,9 +59,11 @@ pub(super) fn apply(
         // Where no question is open, no one listens.
         let _ = interrupt.send(Answer::Signal);
     })?;
-    if !yes {
+    let sessions = session::to_guard(how.cut_session);
+    if !how.yes || !sessions.is_empty() {
         let plan = applier.plan(desired)?;
-        if !may_go_on(&plan, answer, &answers, out)? {
+        session::refuse_cuts(&plan, applier.observed(), &sessions)?;
+        if !how.yes && !may_go_on(&plan, answer, &answers, out)? {
             out.line("nothing was changed")?;
             return Ok(Exit::Not);
         }
@@ -71,7 +81,7 @@ pub(super) fn apply(
     if out.json {
         out.line(json_plan::report(&report, is_interrupted))?;
     } else {
-        tell(&report, words, is_interrupted, start.elapsed(), out)?;
+        tell(&report, how, is_interrupted, start.elapsed(), out)?;
     }
     if verbose && !out.json {
         out.line(run::counts(&applier.counters()))?;
@@ -137,7 +147,7 @@ fn is_grave(step: &Step) -> bool {
 
 fn tell(
     report: &ApplyReport,
-    words: &Words,
+    how: &How,
     is_interrupted: bool,
     took: Duration,
     out: &mut Out,
@@ -149,8 +159,8 @@ fn tell(
     let (changes, took) = (plan::changes(done), run::human(took));
     if report.converged {
         return out.line(match done {
-            0 => words.nothing.to_owned(),
-            _ => format!("{}: {changes} in {took}", words.done),
+            0 => how.nothing.to_owned(),
+            _ => format!("{}: {changes} in {took}", how.done),
         });
     }
     for step in &report.remaining.steps {

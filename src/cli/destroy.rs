@@ -1,10 +1,7 @@
 //! `destroy`: what the owner made is taken away.
 
-use super::apply;
-use super::exit::{Exit, Failure};
-use super::out::Out;
+use super::exit::Failure;
 use crate::desired::Desired;
-use crate::ring::signals::Signals;
 
 /// The state that is left of a document's network.
 pub(super) fn destroyed(desired: &Desired) -> Result<Desired, Failure> {
@@ -14,15 +11,4 @@ pub(super) fn destroyed(desired: &Desired) -> Result<Desired, Failure> {
                        with `state = \"absent\"`. Nothing was changed.";
         Failure::Usage(message.to_owned())
     })
-}
-
-/// Makes the network as if the document had never been.
-pub(super) fn destroy(
-    desired: &Desired,
-    signals: Signals,
-    yes: bool,
-    verbose: bool,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
-    apply::apply(desired, &apply::DESTROY, signals, yes, verbose, out)
 }

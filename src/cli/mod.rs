@@ -19,6 +19,7 @@ mod out;
 mod plan;
 mod report;
 mod run;
+mod session;
 mod show;
 mod show_objects;
 mod start;
@@ -118,6 +119,9 @@ enum Verb {
         /// again; needs no privilege
         #[arg(long, conflicts_with = "demo")]
         report_only: bool,
+        /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
+        #[arg(long)]
+        cut_session: bool,
         /// Breaks the network in five ways, shows each mended, and ends
         #[arg(long, requires = "sandbox")]
         demo: bool,
@@ -129,6 +133,9 @@ enum Verb {
         /// Does not ask before deletions and takeovers
         #[arg(long)]
         yes: bool,
+        /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
+        #[arg(long)]
+        cut_session: bool,
         #[command(flatten)]
         allowed: Allowed,
     },
@@ -152,6 +159,9 @@ enum Verb {
         /// Does not ask first
         #[arg(long)]
         yes: bool,
+        /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
+        #[arg(long)]
+        cut_session: bool,
     },
     /// Shows changes of the network as they happen
     Watch {
@@ -271,26 +281,29 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             report::run(desired, Signals::block(), verbose, out)
         }
-        Verb::Run { files, allowed, demo, .. } => {
+        Verb::Run { files, allowed, demo, cut_session, .. } => {
             let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("run")?;
             let _lock = start::lock(&desired)?;
+            session::guard(&desired, *cut_session)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
-        Verb::Apply { files, yes, allowed } => {
+        Verb::Apply { files, yes, cut_session, allowed } => {
             let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("apply")?;
             let _lock = start::lock(&desired)?;
-            apply::apply(&desired, &apply::APPLY, Signals::block(), *yes, verbose, out)
+            let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::APPLY };
+            apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
-        Verb::Destroy { files, yes } => {
+        Verb::Destroy { files, yes, cut_session } => {
             let desired = destroy::destroyed(&start::load(files)?)?;
             start::enter(common)?;
             start::require_net_admin("destroy")?;
             let _lock = start::lock(&desired)?;
-            destroy::destroy(&desired, Signals::block(), *yes, verbose, out)
+            let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::DESTROY };
+            apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Plan { files, allowed, destroy } => {
             let mut desired = allowed.apply_to(start::load(files)?);

@@ -4,6 +4,7 @@
 //! sent, and `wire/` spells them.
 
 mod address;
+mod cuts;
 mod diff;
 mod index;
 mod link;
@@ -20,6 +21,7 @@ pub(crate) mod tests;
 
 use std::net::IpAddr;
 
+pub use self::cuts::{Session, cuts};
 pub(crate) use self::diff::{Diff, Subject};
 pub(crate) use self::index::DesiredIndex;
 pub use self::show::Shown;
