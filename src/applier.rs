@@ -1,6 +1,6 @@
 //! Changes the network: makes it as declared, once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::desired::Desired;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
@@ -92,6 +92,39 @@ impl Applier {
         self.engine.host_mut().halt();
         self.conclude(desired, &mut report);
         Ok(report)
+    }
+
+    /// Waits, by events, until something of what `remaining` waits for has come, so that another
+    /// [`apply`](Self::apply) can go on: `true` then. `false` where nothing is waited for, or
+    /// nothing of it came within `timeout`. Changes nothing.
+    ///
+    /// `remaining` is what the last apply of `desired` left.
+    pub fn wait(
+        &mut self,
+        desired: &Desired,
+        remaining: &Plan,
+        timeout: Duration,
+    ) -> Result<bool, ApplyError> {
+        self.sync()?;
+        let deadline = self.engine.now() + timeout;
+        let waiting: Vec<_> = remaining.waiting().collect();
+        while !waiting.is_empty() {
+            let observed = self.engine.host().network();
+            let is_worth_a_look = self.engine.host().is_synced()
+                && waiting.iter().any(|blocked| blocked.reason.seems_over(observed));
+            if is_worth_a_look
+                && !Plan::new(desired, observed).waiting().eq(waiting.iter().copied())
+            {
+                return Ok(true);
+            }
+            if self.engine.now() >= deadline {
+                break;
+            }
+            if self.engine.turn(Some(deadline))? == Turn::Cancelled {
+                return Err(ApplyError::Cancelled(Box::default()));
+            }
+        }
+        Ok(false)
     }
 
     /// Sends the steps of a plan once, in their order, and tells the kernel's answer to each.

@@ -140,8 +140,8 @@ pub(crate) const NEXTHOPS_MAX: usize = 16;
 /// and ends a second later, unless it is told to ask more often.
 pub(crate) const DAD_WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// How far up the program looks for the session that it was started in: a login shell, a terminal
-/// multiplexer, `sudo`, scripts that call scripts. A loop cannot be, but a race with pids reused can.
+/// How far up the program looks for the session that it was started in: a login shell, `sudo`,
+/// scripts that call scripts. A loop cannot be, but pids that are used again can look like one.
 #[cfg(feature = "cli")]
 pub(crate) const ANCESTORS_MAX: usize = 64;
 /// How much of an ancestor's environment is read; the kernel allows 6 MiB of arguments and

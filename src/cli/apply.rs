@@ -11,7 +11,7 @@ use super::{plan, run, session, start};
 use crate::applier::{Applier, ApplyError, ApplyReport};
 use crate::desired::Desired;
 use crate::model::change::Change;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Session, Step};
 use crate::reconcile::{Attempt, Outcome};
 use crate::ring::signals::Signals;
 
@@ -22,6 +22,8 @@ pub(super) struct How {
     pub(super) yes: bool,
     /// Whether the session that it is typed in may be cut.
     pub(super) cut_session: bool,
+    /// For how long to wait for what is not there yet.
+    pub(super) wait: Option<Duration>,
     pub(super) nothing: &'static str,
     pub(super) done: &'static str,
 }
@@ -30,6 +32,7 @@ pub(super) struct How {
 pub(super) const APPLY: How = How {
     yes: false,
     cut_session: false,
+    wait: None,
     nothing: "nothing to do: the network is as declared",
     done: "converged",
 };
@@ -51,46 +54,139 @@ pub(super) fn apply(
     verbose: bool,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut applier = Applier::builder().open()?;
-    let (answer, answers) = mpsc::channel();
-    let (canceller, interrupt) = (applier.canceller(), answer.clone());
-    start::on_signal(signals, move || {
-        canceller.cancel();
-        // Where no question is open, no one listens.
-        let _ = interrupt.send(Answer::Signal);
-    })?;
-    let sessions = session::to_guard(how.cut_session);
-    if !how.yes || !sessions.is_empty() {
-        let plan = applier.plan(desired)?;
-        session::refuse_cuts(&plan, applier.observed(), &sessions)?;
-        if !how.yes && !may_go_on(&plan, answer, &answers, out)? {
-            out.line("nothing was changed")?;
-            return Ok(Exit::Not);
+    let mut work = Work::open(desired, how, signals)?;
+    let end = work.apply_and_wait(out);
+    if matches!(end, Ok(false)) && work.start.is_none() {
+        out.line("nothing was changed")?;
+        return Ok(Exit::Not);
+    }
+    let report = &work.report;
+    if report.attempts.is_empty() {
+        end?;
+    } else if let Err(failure) = end {
+        let is_interrupted = matches!(failure, Failure::Interrupted);
+        work.tell(is_interrupted, verbose, out)?;
+        return if is_interrupted { Ok(Exit::Interrupted) } else { Err(failure) };
+    }
+    work.tell(false, verbose, out)?;
+    Ok(if work.report.converged { Exit::Clean } else { Exit::Not })
+}
+
+/// An apply under way.
+struct Work<'a> {
+    desired: &'a Desired,
+    how: &'a How,
+    sessions: Vec<Session>,
+    applier: Applier,
+    answer: Sender<Answer>,
+    answers: Receiver<Answer>,
+    /// What was done so far, and what is left.
+    report: ApplyReport,
+    /// When it began, after the first question.
+    start: Option<Instant>,
+    has_told_waiting: bool,
+}
+
+impl<'a> Work<'a> {
+    fn open(desired: &'a Desired, how: &'a How, signals: Signals) -> Result<Self, Failure> {
+        let applier = Applier::builder().open()?;
+        let (answer, answers) = mpsc::channel();
+        let (canceller, interrupt) = (applier.canceller(), answer.clone());
+        start::on_signal(signals, move || {
+            canceller.cancel();
+            // Where no question is open, no one listens.
+            let _ = interrupt.send(Answer::Signal);
+        })?;
+        let sessions = session::to_guard(how.cut_session);
+        let (report, start) = (ApplyReport::default(), None);
+        let has_told_waiting = false;
+        Ok(Self {
+            desired,
+            how,
+            sessions,
+            applier,
+            answer,
+            answers,
+            report,
+            start,
+            has_told_waiting,
+        })
+    }
+
+    /// Applies, as often as something comes that is waited for; `false` where it was told not to
+    /// go on.
+    fn apply_and_wait(&mut self, out: &mut Out) -> Result<bool, Failure> {
+        loop {
+            if !self.apply(out)? {
+                return Ok(false);
+            }
+            if !self.wait(out)? {
+                return Ok(true);
+            }
         }
     }
-    let start = Instant::now();
-    let (report, is_interrupted) = match applier.apply(desired) {
-        Ok(report) => (report, false),
-        // It had not begun, so there is nothing to tell of.
-        Err(ApplyError::Cancelled(report)) if *report == ApplyReport::default() => {
-            return Err(Failure::Interrupted);
+
+    fn apply(&mut self, out: &mut Out) -> Result<bool, Failure> {
+        if !self.how.yes || !self.sessions.is_empty() {
+            let plan = self.applier.plan(self.desired)?;
+            let closing = match self.report.attempts.is_empty() {
+                true => session::NOTHING_CHANGED,
+                false => "What was made before stays.",
+            };
+            session::refuse_cuts(&plan, self.applier.observed(), &self.sessions, closing)?;
+            let (answer, answers) = (self.answer.clone(), &self.answers);
+            if !self.how.yes && !may_go_on(&plan, answer, answers, closing, out)? {
+                return Ok(false);
+            }
         }
-        Err(ApplyError::Cancelled(report)) => (*report, true),
-        Err(error) => return Err(error.into()),
-    };
-    if out.json {
-        out.line(json_plan::report(&report, is_interrupted))?;
-    } else {
-        tell(&report, how, is_interrupted, start.elapsed(), out)?;
+        self.start.get_or_insert_with(Instant::now);
+        let (report, is_interrupted) = match self.applier.apply(self.desired) {
+            Ok(report) => (report, false),
+            Err(ApplyError::Cancelled(report)) => (*report, true),
+            Err(error) => return Err(error.into()),
+        };
+        // One that had not begun has nothing to tell of.
+        if report != ApplyReport::default() {
+            let ApplyReport { attempts, remaining, converged } = report;
+            self.report.attempts.extend(attempts);
+            (self.report.remaining, self.report.converged) = (remaining, converged);
+        }
+        if is_interrupted { Err(Failure::Interrupted) } else { Ok(true) }
     }
-    if verbose && !out.json {
-        out.line(run::counts(&applier.counters()))?;
+
+    /// Waits for what is not there yet, as far as that is wanted; whether something came.
+    fn wait(&mut self, out: &mut Out) -> Result<bool, Failure> {
+        let Some(wait) = self.how.wait else { return Ok(false) };
+        let remaining = &self.report.remaining;
+        if let Some(first) = remaining.waiting().next().filter(|_| !self.has_told_waiting) {
+            self.has_told_waiting = true;
+            let more = match remaining.waiting().count() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            if !out.json {
+                out.line(format_args!("{first}{more}; up to {}", run::human(wait)))?;
+                out.flush()?;
+            }
+        }
+        let left = wait.saturating_sub(self.took());
+        Ok(self.applier.wait(self.desired, remaining, left)?)
     }
-    Ok(match (is_interrupted, report.converged) {
-        (true, _) => Exit::Interrupted,
-        (false, true) => Exit::Clean,
-        (false, false) => Exit::Not,
-    })
+
+    fn took(&self) -> Duration {
+        self.start.map_or(Duration::ZERO, |start| start.elapsed())
+    }
+
+    fn tell(&self, is_interrupted: bool, verbose: bool, out: &mut Out) -> Result<(), Failure> {
+        if out.json {
+            return out.line(json_plan::report(&self.report, is_interrupted));
+        }
+        tell(&self.report, self.how, is_interrupted, self.took(), out)?;
+        if verbose {
+            out.line(run::counts(&self.applier.counters()))?;
+        }
+        Ok(())
+    }
 }
 
 /// Whether the steps that take something away from someone are wanted.
@@ -98,6 +194,7 @@ fn may_go_on(
     plan: &Plan,
     answer: Sender<Answer>,
     answers: &Receiver<Answer>,
+    closing: &str,
     out: &mut Out,
 ) -> Result<bool, Failure> {
     let grave: Vec<_> = plan.steps.iter().filter(|step| is_grave(step)).collect();
@@ -110,7 +207,7 @@ fn may_go_on(
     if out.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::Cannot(format!(
             "the plan has {what} (the first: {first}), and there is no terminal to ask at; look at \
-             it with `ringlink plan`, then add --yes. Nothing was changed."
+             it with `ringlink plan`, then add --yes. {closing}"
         )));
     }
     plan::show(plan, out)?;

@@ -28,6 +28,7 @@ mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -136,6 +137,10 @@ enum Verb {
         /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
         #[arg(long)]
         cut_session: bool,
+        /// Waits up to that long for what is not there yet, such as devices that are still to come:
+        /// 500ms, 5s, 2m
+        #[arg(long, value_name = "DURATION", value_parser = words::duration)]
+        wait: Option<Duration>,
         #[command(flatten)]
         allowed: Allowed,
     },
@@ -289,12 +294,13 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             session::guard(&desired, *cut_session)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
-        Verb::Apply { files, yes, cut_session, allowed } => {
+        Verb::Apply { files, yes, cut_session, wait, allowed } => {
             let desired = allowed.apply_to(start::load(files)?);
             start::enter(common)?;
             start::require_net_admin("apply")?;
             let _lock = start::lock(&desired)?;
-            let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::APPLY };
+            let (yes, cut_session, wait) = (*yes, *cut_session, *wait);
+            let how = apply::How { yes, cut_session, wait, ..apply::APPLY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Destroy { files, yes, cut_session } => {

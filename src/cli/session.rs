@@ -31,11 +31,16 @@ pub(super) fn to_guard(may_cut: bool) -> Vec<Session> {
     sessions
 }
 
-/// Refuses a plan that has a step which would cut one of `sessions`.
+/// Said of a refusal before anything was done.
+pub(super) const NOTHING_CHANGED: &str = "Nothing was changed.";
+
+/// Refuses a plan with a step that would cut one of `sessions`. `closing` says what was changed
+/// before.
 pub(super) fn refuse_cuts(
     plan: &Plan,
     network: &Network,
     sessions: &[Session],
+    closing: &str,
 ) -> Result<(), Failure> {
     for session in sessions {
         let cuts = cuts(plan, network, *session);
@@ -49,7 +54,7 @@ pub(super) fn refuse_cuts(
         return Err(Failure::Cannot(format!(
             "this would cut, or may, the SSH session that it is typed in, from {client} to {local}: \
              {first}{more}. `ringlink try` goes back by itself unless you confirm in time; \
-             --cut-session goes on regardless. Nothing was changed."
+             --cut-session goes on regardless. {closing}"
         )));
     }
     Ok(())
@@ -63,7 +68,7 @@ pub(super) fn guard(desired: &Desired, may_cut: bool) -> Result<(), Failure> {
     }
     let mut applier = Applier::builder().open()?;
     let plan = applier.plan(desired)?;
-    refuse_cuts(&plan, applier.observed(), &sessions)
+    refuse_cuts(&plan, applier.observed(), &sessions, NOTHING_CHANGED)
 }
 
 /// The sessions that the ancestors of a process were started in. `sudo` and `su -` keep it from

@@ -1,4 +1,6 @@
-//! Values of options that have names in the kernel's headers, by name or number.
+//! Values of options: what has a name in the kernel's headers, by name or number; durations.
+
+use std::time::Duration;
 
 use crate::model::route::{PROTOCOL_NAMES, table_name};
 
@@ -19,6 +21,25 @@ pub(super) fn table(word: &str) -> Result<u32, String> {
         .ok_or_else(|| "give a number from 1, or one of main, local, default".to_owned())
 }
 
+/// A duration such as `500ms`, `5s`, `2m` or `1h`; at most a day.
+pub(super) fn duration(word: &str) -> Result<Duration, String> {
+    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = word.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("give a number and a unit: 500ms, 5s, 2m or 1h".to_owned()),
+    };
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
+    let duration = number.map(Duration::from_millis).filter(|it| *it <= DURATION_MAX);
+    duration.ok_or_else(|| "give a duration of at most 24h".to_owned())
+}
+
+/// Who waits longer than that wants `run`.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +53,19 @@ mod tests {
         }
         for word in ["", "0", "4294967296", "nonsense"] {
             assert!(table(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn durations_need_a_unit_and_end_somewhere() {
+        let millis = |word| duration(word).map(|it| it.as_millis());
+        assert_eq!([millis("500ms"), millis("5s")], [Ok(500), Ok(5_000)]);
+        assert_eq!(
+            [millis("2m"), millis("24h"), millis("0s")],
+            [Ok(120_000), Ok(86_400_000), Ok(0)]
+        );
+        for word in ["", "5", "s", "-5s", "5 s", "1.5s", "5d", "25h", "99999999999999999999s"] {
+            assert!(duration(word).is_err(), "{word}");
         }
     }
 }

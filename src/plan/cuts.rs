@@ -1,7 +1,7 @@
 //! Which steps of a plan would cut a remote session off from this host.
 //!
-//! It errs on the side of the session: a step that only may cut it counts. What it does not see
-//! are routes of other tables than main, and settings of a kind or a port.
+//! It errs on the side of the session: a step that only may cut it counts. What it does not see are
+//! rules and the routes of other tables than main, neighbours, and settings of a kind or a port.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -107,7 +107,8 @@ impl<'a> Way<'a> {
             ObjectId::Link(link) => self.ground.contains(link),
             ObjectId::Address { link, prefix } => self.needs_address(*link, *prefix),
             ObjectId::Route { .. } => self.needs_route(object),
-            ObjectId::Group(_) => false,
+            // Rules, neighbours and groups do not go along with anything.
+            _ => false,
         }
     }
 

@@ -26,7 +26,9 @@ pub(crate) use self::diff::{Diff, Subject};
 pub(crate) use self::index::DesiredIndex;
 pub use self::show::Shown;
 use crate::desired::Desired;
+use crate::model::address::Address;
 use crate::model::change::Change;
+use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 use crate::model::text::{KindName, LinkName};
@@ -180,6 +182,19 @@ impl Reason {
             Self::NoSuchLink(_) | Self::LinkIsDown(_) | Self::NoSuchAddress(_) | Self::Tentative(_)
         )
     }
+
+    /// Whether what it waits for seems to have come.
+    pub(crate) fn seems_over(&self, observed: &Network) -> bool {
+        match self {
+            Self::NoSuchLink(link) => observed.index_of(*link).is_some(),
+            Self::LinkIsDown(link) => observed.link_named(*link).is_none_or(Link::is_up),
+            Self::NoSuchAddress(address) | Self::Tentative(address) => {
+                let is_it = |own: &Address| own.key.prefix.address == *address;
+                observed.addresses().any(|own| is_it(own) && !own.is_tentative())
+            }
+            _ => false,
+        }
+    }
 }
 
 fn kind_or_none(kind: &KindName) -> String {
@@ -203,6 +218,11 @@ impl Plan {
     /// Whether all is as declared.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.blocked.is_empty()
+    }
+
+    /// What is blocked until something comes.
+    pub fn waiting(&self) -> impl Iterator<Item = &Blocked> {
+        self.blocked.iter().filter(|blocked| blocked.reason.is_waiting())
     }
 
     /// Puts the steps in their order; those of one rank keep theirs.
