@@ -249,6 +249,14 @@ fn a_source_that_is_being_looked_for_is_waited_for() {
         let [blocked] = &report.remaining.blocked[..] else { panic!("{report:#?}") };
         assert!(blocked.to_string().contains("waiting for address 10.9.9.9"), "{blocked}");
         assert!(report.attempts.is_empty(), "{report:#?}");
+        // One whose link is declared down is suspended, and so is what is from it.
+        let down = LINKS.replace("peer = \"p1\" }\n", "peer = \"p1\" }\nstate = \"down\"\n");
+        let route = "[[route]]\nto = \"2001:db8:8::/48\"\nvia = \"2001:db8::2\"\n\
+                     source = \"2001:db8:1::1\"\n";
+        let desired = Desired::from_toml("test.toml", &format!("{down}{route}")).expect("valid");
+        let report = Applier::builder().open().expect("a ring").apply(&desired).expect("a report");
+        assert!(report.converged, "{:#?}", report.remaining);
+        assert_eq!(report.remaining.suspended.len(), 2, "{:#?}", report.remaining);
     });
 }
 

@@ -194,6 +194,7 @@ fn drift_of_rules_and_neighbours_is_undone() {
         wait_for_convergence(&mut keeper);
         let desired = declared(&text);
         keeper.set(desired.clone());
+        wait_for_convergence(&mut keeper);
         let all_rules = || {
             let rules = |family: &str| ip(&format!("{family} -N rule show"));
             (rules("-4").replace(" [detached]", ""), rules("-6"))

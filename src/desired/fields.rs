@@ -9,12 +9,16 @@ use crate::model::text::LinkName;
 /// Keys that are designed and not built. A document that uses one is told so, not that the key
 /// is unknown: (where, key).
 const NOT_YET: &[(Table, &str)] = &[
+    (Table::Top, "nexthop"),
+    (Table::Top, "fdb"),
     (Table::Link, "match"),
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
     (Table::Within, "accept_ra"),
     (Table::Within, "disable"),
     (Table::Within, "forwarding"),
+    (Table::Link, "vlans"),
+    (Table::Route, "nhid"),
 ];
 
 /// What a key stands in.

@@ -275,3 +275,24 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::read_address;
+
+    #[test]
+    fn the_page_of_objects_lists_every_key() {
+        let page = include_str!("../../docs/objects.md");
+        let keys = [
+            read_address::KEYS,
+            read_route::KEYS,
+            read_route::HOP_KEYS,
+            read_rule::KEYS,
+            read_neighbour::KEYS,
+        ];
+        for key in keys.into_iter().flatten() {
+            assert!(page.contains(&format!("`{key}`")), "docs/objects.md lacks `{key}`");
+        }
+    }
+}

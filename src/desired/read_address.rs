@@ -15,7 +15,7 @@ use crate::model::text::LinkName;
 const EXAMPLE: &str = "`addresses = [\"192.0.2.1/24\"]`";
 const WANTED: &str = "an array of strings or tables";
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "address",
     "peer",
     "label",

@@ -8,7 +8,7 @@ use super::text::{parse_address, parse_mac};
 use super::tree::{At, Entry};
 use super::values_rule::check_neighbour;
 
-const KEYS: &[&str] = &["dev", "address", "mac"];
+pub(super) const KEYS: &[&str] = &["dev", "address", "mac"];
 
 /// A neighbour, where all of it is there.
 pub(super) fn read(

@@ -14,12 +14,12 @@ use crate::model::address::{Prefix, scope_name};
 use crate::model::change::NextHop;
 use crate::model::route::table_name;
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "to", "via", "dev", "metric", "table", "takeover", "type", "scope", "source", "onlink", "mtu",
     "advmss", "tos", "nexthops",
 ];
 
-const HOP_KEYS: &[&str] = &["via", "dev", "weight", "onlink"];
+pub(super) const HOP_KEYS: &[&str] = &["via", "dev", "weight", "onlink"];
 
 /// A route, where enough of it is right for the joint checks to make sense.
 pub(super) fn read(

@@ -11,7 +11,7 @@ use super::values_rule::{ACTIONS, check_rule};
 use crate::model::address::Prefix;
 use crate::model::rule::{FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, PortRange, Rule};
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "priority",
     "family",
     "not",

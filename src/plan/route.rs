@@ -6,7 +6,7 @@ use super::diff::{Diff, Subject};
 use super::index::{hops_of, slot_of};
 use super::{Rank, Reason};
 use crate::desired::{DesiredRoute, State};
-use crate::model::address::IFA_F_DADFAILED;
+use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::{Change, NextHop, NextHops, RouteChange};
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
@@ -14,7 +14,7 @@ use crate::model::route::{
 };
 use crate::model::text::LinkName;
 
-/// Whether a link can be gone through.
+/// Whether a link can be gone through, or an address be spoken from.
 pub(super) enum Way {
     Open,
     /// Its link is declared to be down, and it comes back with it.
@@ -50,8 +50,10 @@ impl Diff<'_> {
             }
             return;
         }
-        if let Some(reason) = wanted.source.and_then(|source| self.source(source)) {
-            return self.block(subject, change.object(), reason);
+        match wanted.source.map_or(Way::Open, |source| self.source(source)) {
+            Way::Open => {}
+            Way::Suspended => return self.plan.suspended.push(change.object()),
+            Way::Blocked(reason) => return self.block(subject, change.object(), reason),
         }
         if hops.len() > 1 {
             // What cannot be used now joins the others when it can.
@@ -89,23 +91,28 @@ impl Diff<'_> {
         Way::Open
     }
 
-    /// Why no route can be from that address now. One that is declared and not there yet comes
+    /// Whether a route can be from that address. One that is declared and not there yet comes
     /// before the routes.
-    fn source(&self, source: IpAddr) -> Option<Reason> {
-        let holder =
-            self.index.holder_of(source).and_then(|at| self.desired.links.get(at as usize));
+    fn source(&self, source: IpAddr) -> Way {
+        let desired = self.desired;
+        let holder = self.index.holder_of(source).and_then(|at| desired.links.get(at as usize));
+        let is_it = |own: &&Address| own.key.prefix.address == source;
         let now = match holder.map(|holder| self.find(holder, None)) {
-            Some(Some(found)) => {
-                self.observed.addresses_of(found.index).find(|own| own.key.prefix.address == source)
-            }
+            Some(Some(found)) => self.observed.addresses_of(found.index).find(is_it),
             Some(None) => None,
-            None => self.observed.addresses().find(|own| own.key.prefix.address == source),
+            None => self.observed.addresses().find(is_it),
         };
-        match now {
-            Some(now) if now.flags & IFA_F_DADFAILED != 0 => Some(Reason::AddressTaken(source)),
-            Some(now) if now.is_tentative() => Some(Reason::Tentative(source)),
-            None if holder.is_none() => Some(Reason::NoSuchAddress(source)),
-            _ => None,
+        match (now, holder) {
+            (Some(now), _) if now.flags & IFA_F_DADFAILED != 0 => {
+                Way::Blocked(Reason::AddressTaken(source))
+            }
+            (Some(now), _) if now.is_tentative() => Way::Blocked(Reason::Tentative(source)),
+            (None, Some(holder)) if holder.state == Some(State::Down) && source.is_ipv6() => {
+                Way::Suspended
+            }
+            (None, Some(holder)) if self.will_exist(holder.name) => Way::Open,
+            (None, _) => Way::Blocked(Reason::NoSuchAddress(source)),
+            _ => Way::Open,
         }
     }
 
