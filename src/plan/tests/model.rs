@@ -51,17 +51,33 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             Ok(())
         }
         Change::DeleteAddress { link, prefix, peer } => {
-            let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: *peer };
-            let gone = *network.address(key).ok_or(format!("no {key:?}"))?;
-            take_along(network, Trigger::AddressGone(key));
-            network.remove_address(key);
-            let alike = |own: &&Address| own.key.subnet() == key.subnet() && prefix.is_ipv4();
-            let heir = network.addresses_of(key.index).find(alike).copied();
-            if let Some(heir) = heir.filter(|_| gone.flags & IFA_F_SECONDARY == 0) {
-                network.put_address(Address { flags: heir.flags & !IFA_F_SECONDARY, ..heir });
-            }
+            let index = find(network, *link)?;
+            delete_address(network, AddressKey { index, prefix: *prefix, peer: *peer })
+        }
+        Change::CreateRule(_)
+        | Change::DeleteRule(_)
+        | Change::PutNeighbour { .. }
+        | Change::DeleteNeighbour { .. } => apply_rest(network, change),
+        Change::CreateRoute(route) => put_route(network, route, false),
+        Change::ReplaceRoute(route) => put_route(network, route, true),
+        Change::DeleteRoute(route) => {
+            let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
+            let found = network.routes_in(slot_of(route)).find(|now| {
+                now.key.via == route.via
+                    && now.key.route_type == route.route_type
+                    && dev.is_none_or(|dev| dev == now.key.dev)
+                    && (now.protocol == route.protocol || route.protocol == 0)
+            });
+            let key = found.ok_or(format!("no {route:?}"))?.key;
+            network.remove_route(key);
             Ok(())
         }
+    }
+}
+
+/// The changes of rules and neighbours.
+fn apply_rest(network: &mut Network, change: &Change) -> Result<(), String> {
+    match change {
         Change::CreateRule(rule) => {
             let mut others = network.rules_in(rule.is_ipv6, rule.priority);
             if others.any(|now| now.is_alike(rule)) {
@@ -94,21 +110,22 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             let gone = network.remove(&ObjectKey::Neighbour(key));
             gone.map(drop).ok_or(format!("no {key:?}"))
         }
-        Change::CreateRoute(route) => put_route(network, route, false),
-        Change::ReplaceRoute(route) => put_route(network, route, true),
-        Change::DeleteRoute(route) => {
-            let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
-            let found = network.routes_in(slot_of(route)).find(|now| {
-                now.key.via == route.via
-                    && now.key.route_type == route.route_type
-                    && dev.is_none_or(|dev| dev == now.key.dev)
-                    && (now.protocol == route.protocol || route.protocol == 0)
-            });
-            let key = found.ok_or(format!("no {route:?}"))?.key;
-            network.remove_route(key);
-            Ok(())
-        }
+        other => Err(format!("{other:?}: not one of these")),
     }
+}
+
+/// With the primary of a subnet goes that mark to the next.
+fn delete_address(network: &mut Network, key: AddressKey) -> Result<(), String> {
+    let gone = *network.address(key).ok_or(format!("no {key:?}"))?;
+    take_along(network, Trigger::AddressGone(key));
+    network.remove_address(key);
+    let is_ipv4 = key.prefix.is_ipv4();
+    let alike = |own: &&Address| own.key.subnet() == key.subnet() && is_ipv4;
+    let heir = network.addresses_of(key.index).find(alike).copied();
+    if let Some(heir) = heir.filter(|_| gone.flags & IFA_F_SECONDARY == 0) {
+        network.put_address(Address { flags: heir.flags & !IFA_F_SECONDARY, ..heir });
+    }
+    Ok(())
 }
 
 /// A new IPv4 address is a secondary where its subnet has a primary; in its place nothing but

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::model;
 use super::random::{self, Random};
 use crate::desired::{Desired, PROTOCOL_DEFAULT, State};
-use crate::model::change::{Change, LinkUpdate, NewLink, Op};
+use crate::model::change::{Change, LinkUpdate, NewLink, Op, RouteChange};
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::rule::Rule;
@@ -196,6 +196,15 @@ fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change
             let has_any = wanted.addresses.is_some();
             is_put_back || (wanted.remove_extra_addresses && has_any && peer.is_none())
         }),
+        Change::CreateRoute(route) | Change::ReplaceRoute(route) => may_put(desired, route),
+        Change::DeleteRoute(route) => may_delete(desired, network, route),
+        rest => may_change_rest(desired, rest),
+    }
+}
+
+/// The same of rules and neighbours.
+fn may_change_rest(desired: &Desired, change: &Change) -> bool {
+    match change {
         Change::CreateRule(rule) => desired.rules().contains(rule),
         Change::DeleteRule(rule) => {
             let is_pruned = desired.owner().is_some_and(|owner| owner.prune);
@@ -216,49 +225,51 @@ fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change
                 desired.neighbours().iter().any(|it| (it.dev, it.address) == (*link, *address));
             desired.owner().is_some_and(|owner| owner.prune) && !is_declared
         }
-        Change::CreateRoute(route) | Change::ReplaceRoute(route) => {
-            let is_it = |wanted: &crate::desired::DesiredRoute| {
-                let hops = route.hops.as_slice();
-                let is_one = (wanted.via, wanted.dev) == (route.via, route.dev);
-                // What cannot be used now is left out of several.
-                let is_of_several =
-                    wanted.hops.iter().any(|hop| (hop.via, hop.dev) == (route.via, route.dev));
-                (wanted.to, wanted.tos, wanted.metric, wanted.table)
-                    == (route.to, route.tos, route.metric, route.table)
-                    && (wanted.source, wanted.metrics) == (route.source, route.metrics)
-                    && wanted.route_type == route.route_type
-                    && hops.iter().all(|hop| wanted.hops.contains(hop))
-                    && (!hops.is_empty() || is_one || is_of_several)
-            };
-            route.protocol == desired.protocol() && desired.routes().iter().any(is_it)
-        }
-        Change::DeleteRoute(route) => {
-            let in_slot = |wanted: &&crate::desired::DesiredRoute| {
-                (wanted.to, wanted.tos, wanted.metric, wanted.table)
-                    == (route.to, route.tos, route.metric, route.table)
-            };
-            // One of several next hops is named without its protocol.
-            let there = network.routes().find(|now| {
-                now.key.slot.to == route.to
-                    && now.key.via == route.via
-                    && (now.protocol == route.protocol || route.protocol == 0)
-            });
-            let is_same_hop = |wanted: &crate::desired::DesiredRoute| {
-                wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev)
-            };
-            let was_pushed_in =
-                network.routes().any(|now| now.replaced && now.key.via == route.via);
-            let mut slots = desired.routes().iter().filter(in_slot).peekable();
-            let is_in_slot = slots.peek().is_some();
-            let is_ours = there.is_some_and(|now| now.protocol == desired.protocol());
-            let is_pruned = desired.owner().is_some_and(|owner| owner.prune) && !is_in_slot;
-            if is_pruned && is_ours {
-                let dev = route.dev.and_then(|dev| network.link_named(dev));
-                let groups = desired.owner().map(|owner| [owner.group, owner.doomed()]);
-                return desired.protocol() != PROTOCOL_DEFAULT
-                    || dev.zip(groups).is_some_and(|(dev, own)| own.contains(&dev.group));
-            }
-            there.is_some() && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
-        }
+        _ => false,
     }
+}
+
+fn may_put(desired: &Desired, route: &RouteChange) -> bool {
+    let is_it = |wanted: &crate::desired::DesiredRoute| {
+        let hops = route.hops.as_slice();
+        let is_one = (wanted.via, wanted.dev) == (route.via, route.dev);
+        // What cannot be used now is left out of several.
+        let is_of_several =
+            wanted.hops.iter().any(|hop| (hop.via, hop.dev) == (route.via, route.dev));
+        (wanted.to, wanted.tos, wanted.metric, wanted.table)
+            == (route.to, route.tos, route.metric, route.table)
+            && (wanted.source, wanted.metrics) == (route.source, route.metrics)
+            && wanted.route_type == route.route_type
+            && hops.iter().all(|hop| wanted.hops.contains(hop))
+            && (!hops.is_empty() || is_one || is_of_several)
+    };
+    route.protocol == desired.protocol() && desired.routes().iter().any(is_it)
+}
+
+fn may_delete(desired: &Desired, network: &Network, route: &RouteChange) -> bool {
+    let in_slot = |wanted: &&crate::desired::DesiredRoute| {
+        (wanted.to, wanted.tos, wanted.metric, wanted.table)
+            == (route.to, route.tos, route.metric, route.table)
+    };
+    // One of several next hops is named without its protocol.
+    let there = network.routes().find(|now| {
+        now.key.slot.to == route.to
+            && now.key.via == route.via
+            && (now.protocol == route.protocol || route.protocol == 0)
+    });
+    let is_same_hop = |wanted: &crate::desired::DesiredRoute| {
+        wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev)
+    };
+    let was_pushed_in = network.routes().any(|now| now.replaced && now.key.via == route.via);
+    let mut slots = desired.routes().iter().filter(in_slot).peekable();
+    let is_in_slot = slots.peek().is_some();
+    let is_ours = there.is_some_and(|now| now.protocol == desired.protocol());
+    let is_pruned = desired.owner().is_some_and(|owner| owner.prune) && !is_in_slot;
+    if is_pruned && is_ours {
+        let dev = route.dev.and_then(|dev| network.link_named(dev));
+        let groups = desired.owner().map(|owner| [owner.group, owner.doomed()]);
+        return desired.protocol() != PROTOCOL_DEFAULT
+            || dev.zip(groups).is_some_and(|(dev, own)| own.contains(&dev.group));
+    }
+    there.is_some() && is_in_slot && (is_ours || was_pushed_in || slots.any(is_same_hop))
 }
