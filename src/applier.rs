@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crate::desired::Desired;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
+use crate::limits::APPLY_ROUNDS_MAX;
 use crate::model::network::Network;
-use crate::plan::Plan;
+use crate::plan::{Plan, Undo};
 use crate::reconcile::{Attempt, Mode, Report};
 
 /// Plans and applies declared states in the network namespace of its thread.
@@ -143,6 +144,26 @@ impl Applier {
             self.collect(&mut report.attempts);
         }
         Ok(report.attempts)
+    }
+
+    /// Goes back to where a plan began, in as many rounds as that takes; whether it got there.
+    pub fn undo(&mut self, undo: &Undo) -> Result<bool, ApplyError> {
+        for _ in 0..APPLY_ROUNDS_MAX {
+            self.read_anew()?;
+            let plan = undo.steps(self.engine.host().network());
+            if plan.is_empty() {
+                return Ok(true);
+            }
+            self.send(&plan)?;
+        }
+        Ok(false)
+    }
+
+    /// Reads the tables, whatever the notifications told: not all that changes is announced.
+    fn read_anew(&mut self) -> Result<(), ApplyError> {
+        let now = self.engine.now();
+        self.engine.host_mut().read_anew(now);
+        self.sync()
     }
 
     /// The network as it was last read.

@@ -41,9 +41,11 @@ pub(super) const DESTROY: How =
     How { nothing: "nothing to do: there is nothing of this owner", done: "destroyed", ..APPLY };
 
 /// What came while a question was open.
-enum Answer {
+pub(super) enum Answer {
     Line(String),
     Signal,
+    /// The guard of a `try` has ended, with that status.
+    Guard(Option<i32>),
 }
 
 /// Makes the network as declared, once.
@@ -73,22 +75,26 @@ pub(super) fn apply(
 }
 
 /// An apply under way.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     desired: &'a Desired,
     how: &'a How,
     sessions: Vec<Session>,
     applier: Applier,
-    answer: Sender<Answer>,
-    answers: Receiver<Answer>,
+    pub(super) answer: Sender<Answer>,
+    pub(super) answers: Receiver<Answer>,
     /// What was done so far, and what is left.
-    report: ApplyReport,
+    pub(super) report: ApplyReport,
     /// When it began, after the first question.
     start: Option<Instant>,
     has_told_waiting: bool,
 }
 
 impl<'a> Work<'a> {
-    fn open(desired: &'a Desired, how: &'a How, signals: Signals) -> Result<Self, Failure> {
+    pub(super) fn open(
+        desired: &'a Desired,
+        how: &'a How,
+        signals: Signals,
+    ) -> Result<Self, Failure> {
         let applier = Applier::builder().open()?;
         let (answer, answers) = mpsc::channel();
         let (canceller, interrupt) = (applier.canceller(), answer.clone());
@@ -126,7 +132,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn apply(&mut self, out: &mut Out) -> Result<bool, Failure> {
+    pub(super) fn apply(&mut self, out: &mut Out) -> Result<bool, Failure> {
         if !self.how.yes || !self.sessions.is_empty() {
             let plan = self.applier.plan(self.desired)?;
             let closing = match self.report.attempts.is_empty() {
@@ -177,7 +183,12 @@ impl<'a> Work<'a> {
         self.start.map_or(Duration::ZERO, |start| start.elapsed())
     }
 
-    fn tell(&self, is_interrupted: bool, verbose: bool, out: &mut Out) -> Result<(), Failure> {
+    pub(super) fn tell(
+        &self,
+        is_interrupted: bool,
+        verbose: bool,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
         if out.json {
             return out.line(json_plan::report(&self.report, is_interrupted));
         }
@@ -213,23 +224,23 @@ fn may_go_on(
     plan::show(plan, out)?;
     out.text(format_args!("The plan has {what}. Go on? [y/N] "))?;
     out.flush()?;
-    // On a thread of its own, since nothing ends the read of a terminal but its line.
-    let read = move || {
-        let mut line = String::new();
-        let result = io::stdin().lock().read_line(&mut line);
-        // What cannot be read is no yes.
-        let line = result.map_or(String::new(), |_| line);
-        let _ = answer.send(Answer::Line(line));
-    };
-    let thread = std::thread::Builder::new().name("ringlink-answer".to_owned()).spawn(read);
-    thread.map_err(|error| Failure::Cannot(format!("cannot start a thread: {error}")))?;
+    start::on_thread("ringlink-answer", move || {
+        let _ = answer.send(Answer::Line(read_line()));
+    })?;
     match answers.recv() {
         Ok(Answer::Line(line)) => Ok(matches!(line.trim(), "y" | "Y" | "yes")),
-        Ok(Answer::Signal) | Err(mpsc::RecvError) => {
+        Ok(Answer::Signal | Answer::Guard(_)) | Err(mpsc::RecvError) => {
             out.line("")?;
             Err(Failure::Interrupted)
         }
     }
+}
+
+/// A line of the terminal, on a thread of its own, since nothing ends that read but the line. What
+/// cannot be read is empty: neither a yes nor Enter.
+pub(super) fn read_line() -> String {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_or(String::new(), |_| line)
 }
 
 /// Deletions, what goes along with a step, and what another protocol holds.

@@ -23,6 +23,7 @@ mod session;
 mod show;
 mod show_objects;
 mod start;
+mod trial;
 mod watch;
 mod words;
 
@@ -37,6 +38,7 @@ use self::exit::{Exit, Failure};
 use self::out::Out;
 use crate::desired::Desired;
 use crate::model::network::{Table, Tables};
+use crate::ring::guard::Order;
 use crate::ring::signals::Signals;
 
 /// Sets up Linux network links and keeps them exactly as declared.
@@ -144,6 +146,20 @@ enum Verb {
         #[command(flatten)]
         allowed: Allowed,
     },
+    /// Applies, and goes back to the state before unless Enter or `confirm` comes in time
+    Try {
+        #[command(flatten)]
+        files: Files,
+        #[command(flatten)]
+        allowed: Allowed,
+        /// How long to wait for the confirmation once it is applied
+        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = words::duration)]
+        timeout: Duration,
+    },
+    /// Keeps what a `try` in this network namespace has applied
+    Confirm,
+    /// Has a `try` in this network namespace go back at once
+    Revert,
     /// Shows what apply would change; changes nothing and needs no privilege
     Plan {
         #[command(flatten)]
@@ -310,6 +326,21 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             let _lock = start::lock(&desired)?;
             let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::DESTROY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
+        }
+        Verb::Try { files, allowed, timeout } => {
+            let desired = allowed.apply_to(start::load(files)?);
+            start::enter(common)?;
+            start::require_net_admin("try")?;
+            let _lock = start::lock(&desired)?;
+            trial::run(&desired, *timeout, Signals::block(), verbose, out)
+        }
+        Verb::Confirm => {
+            start::enter(common)?;
+            trial::order(Order::Keep, out)
+        }
+        Verb::Revert => {
+            start::enter(common)?;
+            trial::order(Order::Revert, out)
         }
         Verb::Plan { files, allowed, destroy } => {
             let mut desired = allowed.apply_to(start::load(files)?);

@@ -67,8 +67,12 @@ pub(super) fn on_signal(
         signals.wait();
         process::exit(Exit::Interrupted.code().into());
     };
-    let thread = std::thread::Builder::new().name("ringlink-signal".to_owned()).spawn(wait);
-    match thread {
+    on_thread("ringlink-signal", wait)
+}
+
+/// Starts a thread that nobody waits for.
+pub(super) fn on_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::Cannot(format!("cannot start a thread: {error}"))),
     }

@@ -376,6 +376,12 @@ impl Host {
         false
     }
 
+    /// Reads the tables, as after a loss.
+    pub(crate) fn read_anew(&mut self, now: Instant) {
+        self.synced = false;
+        self.dumps.start(now);
+    }
+
     /// Whether the mirror is whole.
     pub(crate) fn is_synced(&self) -> bool {
         self.synced

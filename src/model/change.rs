@@ -129,7 +129,7 @@ pub struct LinkUpdate {
     pub group: Option<u32>,
     /// Administratively up or down.
     pub up: Option<bool>,
-    /// IFLA_MASTER.
+    /// IFLA_MASTER; an empty name is none.
     pub master: Option<LinkName>,
     /// What can be set of every link, by [`Kind::LINK`](super::kind::Kind::LINK).
     pub common: Option<Settings>,

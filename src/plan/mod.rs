@@ -18,6 +18,7 @@ mod show;
 mod strays;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undo;
 
 use std::net::IpAddr;
 
@@ -25,6 +26,7 @@ pub use self::cuts::{Session, cuts};
 pub(crate) use self::diff::{Diff, Subject};
 pub(crate) use self::index::DesiredIndex;
 pub use self::show::Shown;
+pub use self::undo::{Irrevocable, Undo};
 use crate::desired::Desired;
 use crate::model::address::Address;
 use crate::model::change::Change;

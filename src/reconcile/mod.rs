@@ -447,7 +447,10 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         Change::CreateLink(NewLink { settings, master, .. }) => {
             settings.lower().is_none_or(exists) && master.is_none_or(exists)
         }
-        Change::SetLink(update) => exists(update.link) && update.master.is_none_or(exists),
+        Change::SetLink(update) => {
+            let is_there = |master: LinkName| master.is_empty() || exists(master);
+            exists(update.link) && update.master.is_none_or(is_there)
+        }
         Change::DeleteLink(link) => exists(*link),
         Change::DeleteGroup(_) => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),

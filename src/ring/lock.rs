@@ -6,7 +6,7 @@
 //! ever sent through it.
 
 use std::fmt;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -106,14 +106,15 @@ fn open() -> Result<OwnedFd, Errno> {
 /// Nobody accepts the connection; to ask for the other end's credentials it need not.
 fn holder(address: &SocketAddrUnix) -> Holder {
     let socket = open().and_then(|socket| connect(&socket, address).map(|()| socket));
-    let pid = socket.ok().and_then(|socket| peer_pid(&socket));
+    let peer = socket.ok().and_then(|socket| peer(&socket));
+    let pid = peer.and_then(|peer| u32::try_from(peer.pid).ok()).filter(|pid| *pid != 0);
     let command = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok());
     Holder { pid, command: command.map(|bytes| readable(&bytes)).filter(|text| !text.is_empty()) }
 }
 
 /// SO_PEERCRED (unix(7)). The process id is 0 where it has none in our pid namespace, which the
 /// type that rustix reads it into cannot hold.
-fn peer_pid(socket: &OwnedFd) -> Option<u32> {
+pub(super) fn peer(socket: &impl AsRawFd) -> Option<libc::ucred> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of_val(&credentials) as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes into `credentials` before the call returns.
@@ -126,10 +127,7 @@ fn peer_pid(socket: &OwnedFd) -> Option<u32> {
             &mut length,
         )
     };
-    if result != 0 {
-        return None;
-    }
-    u32::try_from(credentials.pid).ok().filter(|pid| *pid != 0)
+    (result == 0).then_some(credentials)
 }
 
 /// The words of /proc/PID/cmdline, which end in zeroes, as one line.

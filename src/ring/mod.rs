@@ -18,6 +18,8 @@ mod bell;
 mod buffers;
 mod driver;
 mod error;
+#[cfg(feature = "cli")]
+pub(crate) mod guard;
 mod limits;
 mod lock;
 mod names;

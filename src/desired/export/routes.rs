@@ -4,6 +4,7 @@ use super::toml::{Field, inline, quoted};
 use super::{Export, entry, not_ours, string, text};
 use crate::model::address::scope_name;
 use crate::model::neighbour::NUD_PERMANENT;
+use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
     METRIC_IPV6_DEFAULT, PROTOCOL_KERNEL, RTN_UNICAST, Route, TABLE_LOCAL, TABLE_MAIN, table_name,
     type_name,
@@ -12,9 +13,6 @@ use crate::model::rule::{FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, PortRange,
 
 /// RTPROT_REDIRECT and RTPROT_RA: what the kernel learnt and will learn again.
 const LEARNT: [u8; 2] = [1, 9];
-
-/// RTNH_F_ONLINK (`linux/rtnetlink.h`).
-const RTNH_F_ONLINK: u32 = 4;
 
 impl Export<'_> {
     pub(super) fn routes(&self, document: &mut String) {

@@ -248,7 +248,7 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
     link.mac = update.mac.unwrap_or(link.mac);
     link.group = update.group.unwrap_or(link.group);
     if let Some(master) = update.master {
-        link.master = find(network, master)?;
+        link.master = if master.is_empty() { 0 } else { find(network, master)? };
         link.port = port_of(network, link.master);
     }
     if let Some(wanted) = update.port {

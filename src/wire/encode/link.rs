@@ -53,7 +53,8 @@ pub(super) fn update(
         link_settings::write(wanted, &mut message);
     }
     if let Some(master) = update.master {
-        let master = LinkAttribute::Controller(resolve(master)?);
+        let master = if master.is_empty() { 0 } else { resolve(master)? };
+        let master = LinkAttribute::Controller(master);
         message.attributes.push(master);
     }
     if let Some(wanted) = &update.settings {
