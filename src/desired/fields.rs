@@ -14,6 +14,7 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Link, "match"),
     (Table::Link, "altnames"),
     (Table::Link, "alias"),
+    (Table::Kind, "peer_netns"),
     (Table::Within, "accept_ra"),
     (Table::Within, "disable"),
     (Table::Within, "forwarding"),
