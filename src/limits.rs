@@ -148,3 +148,6 @@ pub(crate) const ANCESTORS_MAX: usize = 64;
 /// environment together (execve(2)).
 #[cfg(feature = "cli")]
 pub(crate) const ENVIRONMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How many processes `doctor` looks at: more than a host has that still answers.
+#[cfg(feature = "cli")]
+pub(crate) const PROCESSES_MAX: usize = 100_000;

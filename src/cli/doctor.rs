@@ -1,11 +1,15 @@
-//! `doctor`: can this host run it, and what to change where it cannot.
+//! `doctor`: can this host run it, does another manager have its links, and what to change.
 
 use std::fs;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::managers::{self, Managed};
 use super::out::{Ink, Out};
+use crate::applier::Applier;
+use crate::desired::Desired;
 use crate::limits::RECEIVE_BUFFER_BYTES;
 use crate::ring::namespace::has_net_admin;
 use crate::ring::probe::{Probe, probe};
@@ -23,10 +27,15 @@ struct Finding {
 }
 
 /// Looks, tells, and says whether anything that is needed is missing.
-pub(super) fn doctor(out: &mut Out) -> Result<Exit, Failure> {
+pub(super) fn doctor(
+    desired: Option<&Desired>,
+    root: &Path,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     let probe = probe();
     let findings = findings(&probe);
     let is_fit = probe.is_usable();
+    let managed = desired.map(|desired| managed(desired, root, is_fit)).unwrap_or_default();
     let namespace = namespace_of("net").unwrap_or_else(|| "unknown: /proc is missing".to_owned());
     if out.json {
         let list = findings.iter().map(|it| {
@@ -34,14 +43,21 @@ pub(super) fn doctor(out: &mut Out) -> Result<Exit, Failure> {
                 "complaint": it.complaint })
         });
         let list: Vec<_> = list.collect();
-        out.line(json!({ "v": 1, "kernel": probe.kernel_release, "namespace": namespace,
+        let mut value = json!({ "v": 1, "kernel": probe.kernel_release, "namespace": namespace,
             "io_uring_disabled": probe.io_uring_disabled,
-            "memory_lock_limit_bytes": probe.memory_lock_limit_bytes, "fit": is_fit, "findings": list }))?;
+            "memory_lock_limit_bytes": probe.memory_lock_limit_bytes, "fit": is_fit, "findings": list });
+        if desired.is_some() {
+            value["managed"] = managed.iter().map(managed_json).collect();
+        }
+        out.line(value)?;
     } else {
         out.line(format_args!("Linux {}, network namespace {namespace}", probe.kernel_release))?;
         tell(&findings, is_fit, out)?;
+        if desired.is_some() {
+            tell_managed(&managed, out)?;
+        }
     }
-    Ok(if is_fit { Exit::Clean } else { Exit::Not })
+    Ok(if is_fit && managed.is_empty() { Exit::Clean } else { Exit::Not })
 }
 
 /// Such as `net:[4026531840]`, as `lsns` and `readlink /proc/self/ns/net` show it.
@@ -68,6 +84,38 @@ fn tell(findings: &[Finding], is_fit: bool, out: &mut Out) -> Result<(), Failure
     } else {
         "ringlink cannot run here; mend what is MISSING"
     })
+}
+
+/// Who else manages the links of the document. Where the network cannot be read, a link is known
+/// by its name alone.
+fn managed(desired: &Desired, root: &Path, is_fit: bool) -> Vec<Managed> {
+    let mut applier = is_fit.then(|| Applier::builder().open().ok()).flatten();
+    let is_read = applier.as_mut().is_some_and(|applier| applier.plan(desired).is_ok());
+    let network = applier.as_ref().filter(|_| is_read).map(Applier::observed);
+    managers::find(root, &managers::listed(desired, network), !desired.rules.is_empty())
+}
+
+fn managed_json(it: &Managed) -> Value {
+    json!({ "manager": it.manager, "links": it.links, "why": it.why, "remedy": it.remedy,
+        "lines": it.lines, "then": it.then })
+}
+
+fn tell_managed(managed: &[Managed], out: &mut Out) -> Result<(), Failure> {
+    if managed.is_empty() {
+        return out.line("no other manager was found on the links of the document");
+    }
+    for Managed { manager, links, why, remedy, lines, then } in managed {
+        let mark = out.ink(Ink::Warned, "managed");
+        let links =
+            if links.is_empty() { String::new() } else { format!(" {}:", links.join(", ")) };
+        out.line(format_args!("{mark}{links} by {manager}: {why}"))?;
+        out.line(format_args!("        {remedy}{}", if lines.is_empty() { "" } else { ":" }))?;
+        for line in lines {
+            out.line(format_args!("            {line}").to_string().trim_end())?;
+        }
+        out.line(format_args!("        then: {then}"))?;
+    }
+    Ok(())
 }
 
 fn findings(probe: &Probe) -> Vec<Finding> {

@@ -15,6 +15,7 @@ mod export;
 mod json;
 mod json_objects;
 mod json_plan;
+mod managers;
 mod out;
 mod plan;
 mod report;
@@ -214,8 +215,16 @@ enum Verb {
     },
     /// Writes the network as a document that `check` accepts
     Export,
-    /// Tells whether this host can run it, and what to change
-    Doctor,
+    /// Tells whether this host can run it, whether another manager has the links of a document, and
+    /// what to change
+    Doctor {
+        /// Documents, or directories of *.toml; several are read as one
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where /proc, /run and /etc are looked for
+        #[arg(long, value_name = "FOLDER", default_value = "/", hide = true)]
+        root: PathBuf,
+    },
 }
 
 /// A type of object, as `watch` and `show` take it.
@@ -370,9 +379,13 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             show::show(objects, Signals::block(), out)
         }
-        Verb::Doctor => {
+        Verb::Doctor { files, root } => {
+            let desired = match files.is_empty() {
+                true => None,
+                false => Some(start::load(&Files { files: files.clone() })?),
+            };
             start::enter(common)?;
-            doctor::doctor(out)
+            doctor::doctor(desired.as_ref(), root, out)
         }
     }
 }
