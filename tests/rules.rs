@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{eventually, in_namespace, ip, ip_json};
+use common::{eventually, in_namespace, ip, ip_json, slowness};
 use ringlink::desired::{DesiredNeighbour, Owner};
 use ringlink::model::address::Prefix;
 use ringlink::model::rule::{FR_ACT_TO_TBL, Rule};
@@ -124,7 +124,10 @@ fn what_is_foreign_stays_and_what_is_alike_serves() {
 }
 
 fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {}
+    let deadline = Instant::now() + PATIENCE * slowness();
+    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {
+        assert!(Instant::now() < deadline, "it does not converge: {:?}", keeper.status());
+    }
 }
 
 const NEIGHBOURS: &str = "[owner]\nname = \"test\"\nprotocol = 83\nprune = true\n\
