@@ -743,9 +743,8 @@ mod tests {
             let key = RouteKey { slot, via: Some(via.parse().unwrap()), ..route().key };
             Route { key, ..route() }
         };
-        for via in ["fe80::1", "fe80::2"] {
-            mirror.route(hop(via), false, 0, tell);
-        }
+        mirror.route(hop("fe80::1"), false, 0, tell);
+        mirror.route(hop("fe80::2"), true, 0, tell);
         assert!(!mirror.is_in_doubt());
         // It was the first perhaps, whose protocol all were shown by.
         mirror.route_gone(hop("fe80::1").key, 0, tell);
@@ -769,7 +768,7 @@ mod tests {
         mirror.lost(1, tell);
         mirror.dump_begins(Table::Links);
         // That through the other link may be gone by now.
-        mirror.route(hop(1), false, 0, tell);
+        mirror.route(hop(1), true, 0, tell);
         mirror.link(Link { flags: 0, ..link() }, 0, tell);
         assert!(mirror.settle_doubt());
     }
@@ -790,7 +789,7 @@ mod tests {
         mirror.dump_begins(Table::Links);
         mirror.dumped_link(Link { flags: 0, ..link() }, tell);
         mirror.dumped_link(other, tell);
-        mirror.route(hop(1), false, 0, tell);
+        mirror.route(hop(1), true, 0, tell);
         // When that happened the other one was still down.
         mirror.link(Link { flags: 0, ..link() }, 0, tell);
         assert!(mirror.settle_doubt());

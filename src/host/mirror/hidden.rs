@@ -62,6 +62,18 @@ impl Mirror {
         }
     }
 
+    /// A next hop came and was told alone, though another one is held: that one has gone, and it
+    /// is told after this. What deletes all of a slot tells of it when it holds the lock no more
+    /// (`__ip6_del_rt_siblings` in net/ipv6/route.c), by a message that may name this one too.
+    pub(super) fn note_alone(&mut self, route: &Route) {
+        let is_bound = |route: &Route| may_have_siblings(route) && !may_stand_between(route);
+        let mut others = self.network.routes_in(route.key.slot);
+        if is_bound(route) && others.any(|other| other.key != route.key && is_bound(other)) {
+            self.hidden.note(route.key.slot);
+            self.doubt.note_slot(route.key.slot, &self.network);
+        }
+    }
+
     /// A route went, by news or with what it stood on: if a next hop, what stood between it and
     /// others may be shown now.
     pub(super) fn note_parted(&mut self, key: RouteKey) {
@@ -178,7 +190,11 @@ mod tests {
         let mut mirror = Mirror::new(Tables::default());
         begin(&mut mirror);
         mirror.dump_ends(true, &mut |_| {});
-        routes.into_iter().for_each(|route| mirror.route(route, false, 0, &mut |_| {}));
+        let (mut next_hops, tell) = (0, &mut |_| {});
+        for route in routes {
+            next_hops += u32::from(may_have_siblings(&route));
+            mirror.route(route, next_hops > 1, 0, tell);
+        }
         mirror
     }
 
@@ -200,6 +216,16 @@ mod tests {
         let mut mirror = told(next_hops());
         part(&mut mirror);
         assert!(!mirror.settle_doubt(), "it takes no reading");
+    }
+
+    #[test]
+    fn a_deletion_of_all_that_is_told_late_leaves_what_came_before_it_in_doubt() {
+        let [first, second] = next_hops();
+        let mut mirror = told([first.clone(), second]);
+        mirror.route(first, false, 0, &mut |_| {});
+        part(&mut mirror);
+        assert_eq!(mirror.network().routes().count(), 0);
+        assert!(mirror.settle_doubt());
     }
 
     #[test]

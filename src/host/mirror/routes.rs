@@ -28,6 +28,9 @@ impl Mirror {
         if shared && !route.replaced {
             (route.protocol, route.metrics) = self.shown_for_all(&route);
         }
+        if !shared && !route.replaced {
+            self.note_alone(&route);
+        }
         // The mark of a replacement is kept only where something else was pushed out.
         route.replaced = !displaced.is_empty();
         let key = route.key;
