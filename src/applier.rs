@@ -7,7 +7,7 @@ use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::limits::APPLY_ROUNDS_MAX;
 use crate::model::network::Network;
-use crate::plan::{Plan, Undo};
+use crate::plan::{Irrevocable, Plan, Undo};
 use crate::reconcile::{Attempt, Mode, Report};
 
 /// Plans and applies declared states in the network namespace of its thread.
@@ -146,8 +146,20 @@ impl Applier {
         Ok(report.attempts)
     }
 
+    /// The way back from whatever applying `desired` would come to; or what of it could not be
+    /// undone.
+    pub fn way_back(
+        &mut self,
+        desired: &Desired,
+    ) -> Result<Result<Undo, Vec<Irrevocable>>, ApplyError> {
+        self.engine.follow(Undo::tables())?;
+        let plan = self.plan(desired)?;
+        Ok(Undo::new(desired, self.engine.host().network(), &plan))
+    }
+
     /// Goes back to where a plan began, in as many rounds as that takes; whether it got there.
     pub fn undo(&mut self, undo: &Undo) -> Result<bool, ApplyError> {
+        self.engine.follow(Undo::tables())?;
         for _ in 0..APPLY_ROUNDS_MAX {
             self.read_anew()?;
             let plan = undo.steps(self.engine.host().network());

@@ -313,44 +313,30 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
         }
         Verb::Run { files, allowed, demo, cut_session, .. } => {
             let desired = allowed.apply_to(start::load(files)?);
-            start::enter(common)?;
-            start::require_net_admin("run")?;
-            let _lock = start::lock(&desired)?;
+            let _lock = start::writing("run", &desired, common)?;
             session::guard(&desired, *cut_session)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
         Verb::Apply { files, yes, cut_session, wait, allowed } => {
             let desired = allowed.apply_to(start::load(files)?);
-            start::enter(common)?;
-            start::require_net_admin("apply")?;
-            let _lock = start::lock(&desired)?;
+            let _lock = start::writing("apply", &desired, common)?;
             let (yes, cut_session, wait) = (*yes, *cut_session, *wait);
             let how = apply::How { yes, cut_session, wait, ..apply::APPLY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Destroy { files, yes, cut_session } => {
             let desired = destroy::destroyed(&start::load(files)?)?;
-            start::enter(common)?;
-            start::require_net_admin("destroy")?;
-            let _lock = start::lock(&desired)?;
+            let _lock = start::writing("destroy", &desired, common)?;
             let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::DESTROY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Try { files, allowed, timeout } => {
             let desired = allowed.apply_to(start::load(files)?);
-            start::enter(common)?;
-            start::require_net_admin("try")?;
-            let _lock = start::lock(&desired)?;
+            let _lock = start::writing("try", &desired, common)?;
             trial::run(&desired, *timeout, Signals::block(), verbose, out)
         }
-        Verb::Confirm => {
-            start::enter(common)?;
-            trial::order(Order::Keep, out)
-        }
-        Verb::Revert => {
-            start::enter(common)?;
-            trial::order(Order::Revert, out)
-        }
+        Verb::Confirm => trial::order(Order::Keep, common, out),
+        Verb::Revert => trial::order(Order::Revert, common, out),
         Verb::Plan { files, allowed, destroy } => {
             let mut desired = allowed.apply_to(start::load(files)?);
             if *destroy {
@@ -380,10 +366,7 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             show::show(objects, Signals::block(), out)
         }
         Verb::Doctor { files, root } => {
-            let desired = match files.is_empty() {
-                true => None,
-                false => Some(start::load(&Files { files: files.clone() })?),
-            };
+            let desired = doctor::document(files)?;
             start::enter(common)?;
             doctor::doctor(desired.as_ref(), root, out)
         }

@@ -24,8 +24,20 @@ pub(super) fn enter(common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Enters the namespace of a verb that changes it, with the right to do so, for as long as the lock
+/// is held.
+pub(super) fn writing(
+    verb: &str,
+    desired: &Desired,
+    common: &Common,
+) -> Result<OwnerLock, Failure> {
+    enter(common)?;
+    require_net_admin(verb)?;
+    lock(desired)
+}
+
 /// Refuses at once what the kernel would refuse step by step.
-pub(super) fn require_net_admin(verb: &str) -> Result<(), Failure> {
+fn require_net_admin(verb: &str) -> Result<(), Failure> {
     if has_net_admin() {
         return Ok(());
     }
@@ -37,7 +49,7 @@ pub(super) fn require_net_admin(verb: &str) -> Result<(), Failure> {
 }
 
 /// Keeps the other writing verbs of the same owner out, for as long as the lock is held.
-pub(super) fn lock(desired: &Desired) -> Result<OwnerLock, Failure> {
+fn lock(desired: &Desired) -> Result<OwnerLock, Failure> {
     let owner = desired.owner().map(|owner| owner.name.as_str());
     OwnerLock::take(owner).map_err(|error| {
         let help = match (&error, owner) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::apply::{self, Answer, How, Work};
 use super::exit::{Exit, Failure};
 use super::out::{Ink, Out};
-use super::{run, start};
+use super::{Common, run, start};
 use crate::applier::Applier;
 use crate::desired::Desired;
 use crate::plan::Undo;
@@ -160,7 +160,8 @@ fn tell(word: &str, sentence: &str, out: &mut Out) -> Result<(), Failure> {
 }
 
 /// `confirm` and `revert`.
-pub(super) fn order(order: Order, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) fn order(order: Order, common: &Common, out: &mut Out) -> Result<Exit, Failure> {
+    start::enter(common)?;
     match guard::order(order) {
         Ok(Some(said)) if !said.is_empty() => {
             out.line(said.trim_end())?;
@@ -196,15 +197,18 @@ fn stand(desired: &Desired, timeout: Duration, post: &mut Post) -> u8 {
         }
     };
     post.say(READY);
-    let mut deadline = None;
+    let mut deadline: Option<Instant> = None;
     loop {
-        match post.wait(deadline) {
-            Order::Applied => deadline = Some(Instant::now() + timeout),
-            Order::Keep => {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match post.wait(left) {
+            Some(Order::Applied) => deadline = Some(Instant::now() + timeout),
+            Some(Order::Keep) => {
                 post.answer("kept: the network stays as it is now\n");
                 return KEPT;
             }
-            Order::Revert => break,
+            Some(Order::Revert) => break,
+            None if left == Some(Duration::ZERO) => break,
+            None => {}
         }
     }
     let result = Applier::builder().open().and_then(|mut applier| applier.undo(&undo));
@@ -223,8 +227,8 @@ fn stand(desired: &Desired, timeout: Duration, post: &mut Post) -> u8 {
 /// The way back from what the document would make of the network as it is.
 fn way_back(desired: &Desired) -> Result<Undo, String> {
     let mut applier = Applier::builder().open().map_err(|error| error.to_string())?;
-    let plan = applier.plan(desired).map_err(|error| error.to_string())?;
-    Undo::new(desired, applier.observed(), &plan).map_err(|lost| {
+    let way = applier.way_back(desired).map_err(|error| error.to_string())?;
+    way.map_err(|lost| {
         let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
         format!("this could not be undone: {}; use `apply` if that is wanted", lost.join("; "))
     })

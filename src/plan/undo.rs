@@ -20,7 +20,7 @@ use crate::model::change::{
 use crate::model::kind::{Settings, Value};
 use crate::model::link::Link;
 use crate::model::neighbour::{NUD_PERMANENT, Neighbour};
-use crate::model::network::Network;
+use crate::model::network::{Network, Table, Tables};
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::object::ObjectId;
 use crate::model::route::{PROTOCOL_KERNEL, Route, RouteSlot};
@@ -90,6 +90,12 @@ impl Undo {
         if lost.is_empty() { Ok(undo) } else { Err(lost) }
     }
 
+    /// The tables that it compares beside links, addresses and routes: what stands in them goes
+    /// with links, whether any of it is declared or not.
+    pub(crate) fn tables() -> Tables {
+        Tables::default().with(Table::Rules).with(Table::Neighbours)
+    }
+
     fn touch(&mut self, object: ObjectId) {
         match object {
             ObjectId::Link(link)
@@ -144,7 +150,7 @@ impl Undo {
 
     fn links(&self, now: &Network, changes: &mut Vec<Change>) {
         for link in now.links().filter(|link| self.links.contains(&link.name)) {
-            let then = self.before.link(link.index).or(self.before.link_named(link.name));
+            let then = self.before.link_named(link.name).or_else(|| self.before.link(link.index));
             if then.is_none_or(|then| !can_become(link, then, self, now)) {
                 changes.push(Change::DeleteLink(link.name));
             }
@@ -153,7 +159,11 @@ impl Undo {
             return;
         }
         for then in self.before.links().filter(|link| self.links.contains(&link.name)) {
-            match now.link_named(then.name).or_else(|| now.link(then.index)) {
+            let renamed = || {
+                let other = now.link(then.index)?;
+                self.before.link_named(other.name).is_none().then_some(other)
+            };
+            match now.link_named(then.name).or_else(renamed) {
                 Some(link) => changes.extend(self.set(link, then, now)),
                 None => changes.extend(self.create(then, now)),
             }
@@ -252,8 +262,18 @@ impl Undo {
         for (link, then) in self.pairs(now) {
             for own in now.addresses_of(link.index).filter(|own| is_managed(own)) {
                 let was = self.same_address(own, then.index);
-                let is_in_place = was.is_some_and(|was| is_secondary(was) == is_secondary(own));
-                if !is_in_place {
+                // Where one with a lifetime is or was the first, it cannot be put in its place.
+                let all = now.addresses_of(link.index).chain(self.before.addresses_of(then.index));
+                let has_other_first = all.into_iter().any(|other| {
+                    let in_subnet = other.key.subnet() == own.key.subnet();
+                    in_subnet && !is_secondary(other) && !is_managed(other)
+                });
+                let stays = was.is_some_and(|was| {
+                    let same_place = is_secondary(was) == is_secondary(own) || has_other_first;
+                    // Of one of IPv4 that is there only the lifetime can be set.
+                    same_place && (!own.key.prefix.is_ipv4() || is_alike(own, was, ASKED_FLAGS))
+                });
+                if !stays {
                     let (prefix, peer) = (own.key.prefix, own.key.peer);
                     changes.push(Change::DeleteAddress { link: link.name, prefix, peer });
                 }
@@ -269,7 +289,7 @@ impl Undo {
             for was in wanted {
                 let key = crate::model::address::AddressKey { index: link.index, ..was.key };
                 let own = now.address(key);
-                if own.is_none_or(|own| told(own) != told(was)) {
+                if own.is_none_or(|own| !is_alike(own, was, ASKED_FLAGS | IFA_F_DEPRECATED)) {
                     changes.push(put_address(link.name, was, own.is_some()));
                 }
             }
@@ -433,9 +453,10 @@ fn is_secondary(own: &Address) -> bool {
     own.key.prefix.is_ipv4() && own.flags & IFA_F_SECONDARY != 0
 }
 
-/// What is said of an address, of what is put back with it.
-fn told(own: &Address) -> (u8, LinkName, u32) {
-    (own.scope, own.label, own.flags & (ASKED_FLAGS | IFA_F_DEPRECATED))
+/// Whether an address is as it was, of its flags in those. Every one of IPv4 has a label.
+fn is_alike(own: &Address, was: &Address, flags: u32) -> bool {
+    let same_label = was.label.is_empty() || own.label == was.label;
+    same_label && own.scope == was.scope && own.flags & flags == was.flags & flags
 }
 
 fn put_address(link: LinkName, was: &Address, replace: bool) -> Change {

@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitOptions, geteuid, setsid, waitpid};
@@ -148,25 +148,16 @@ impl Post {
         }
     }
 
-    /// The next order; to revert, when `deadline` passes or the first process ends.
-    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Order {
-        loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Order::Revert;
-            }
-            let (is_first, is_other) = self.poll(left);
-            if is_first {
-                let mut letter = [0];
-                let count = self.first.read(&mut letter).unwrap_or(0);
-                return letter.get(..count).and_then(Order::of).unwrap_or(Order::Revert);
-            }
-            if is_other {
-                if let Some(order) = self.accept() {
-                    return order;
-                }
-            }
+    /// The order that comes next, within `left`: to revert where the first process ends. `None`
+    /// where there was none in that time, or what came was none.
+    pub(crate) fn wait(&mut self, left: Option<Duration>) -> Option<Order> {
+        let (is_first, is_other) = self.poll(left);
+        if is_first {
+            let mut letter = [0];
+            let count = self.first.read(&mut letter).unwrap_or(0);
+            return Some(letter.get(..count).and_then(Order::of).unwrap_or(Order::Revert));
         }
+        if is_other { self.accept() } else { None }
     }
 
     fn poll(&self, left: Option<Duration>) -> (bool, bool) {

@@ -63,7 +63,8 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
         Change::DeleteRoute(route) => {
             let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
             let found = network.routes_in(slot_of(route)).find(|now| {
-                now.key.via == route.via
+                let via = now.key.via.filter(|_| now.hops.is_empty());
+                via == route.via
                     && now.key.route_type == route.route_type
                     && dev.is_none_or(|dev| dev == now.key.dev)
                     && (now.protocol == route.protocol || route.protocol == 0)
