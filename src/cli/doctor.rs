@@ -1,14 +1,13 @@
 //! `doctor`: can this host run it, does another manager have its links, and what to change.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::managers::{self, Managed};
 use super::out::{Ink, Out};
-use super::{Files, start};
 use crate::applier::Applier;
 use crate::desired::Desired;
 use crate::limits::RECEIVE_BUFFER_BYTES;
@@ -25,12 +24,6 @@ struct Finding {
     is_needed: bool,
     /// What is wrong and what to do, where something is.
     complaint: Option<String>,
-}
-
-/// The document whose links are looked after, where one was named.
-pub(super) fn document(files: &[PathBuf]) -> Result<Option<Desired>, Failure> {
-    let files = Files { files: files.to_vec() };
-    (!files.files.is_empty()).then(|| start::load(&files)).transpose()
 }
 
 /// Looks, tells, and says whether anything that is needed is missing.

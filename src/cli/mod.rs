@@ -20,6 +20,7 @@ mod out;
 mod plan;
 mod report;
 mod run;
+mod schema;
 mod session;
 mod show;
 mod show_objects;
@@ -215,6 +216,8 @@ enum Verb {
     },
     /// Writes the network as a document that `check` accepts
     Export,
+    /// Prints a JSON Schema of the document, for editors and other programs
+    Schema,
     /// Tells whether this host can run it, whether another manager has the links of a document, and
     /// what to change
     Doctor {
@@ -365,8 +368,9 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             start::enter(common)?;
             show::show(objects, Signals::block(), out)
         }
+        Verb::Schema => schema::schema(out),
         Verb::Doctor { files, root } => {
-            let desired = doctor::document(files)?;
+            let desired = start::load_any(files)?;
             start::enter(common)?;
             doctor::doctor(desired.as_ref(), root, out)
         }

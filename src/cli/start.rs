@@ -1,5 +1,6 @@
 //! What comes before a verb's own work: its document, its namespace, its signals, its privilege.
 
+use std::path::PathBuf;
 use std::process;
 
 use super::exit::{Exit, Failure};
@@ -12,6 +13,11 @@ use crate::ring::{LockError, Netns, OwnerLock};
 /// Reads and checks the document.
 pub(super) fn load(files: &Files) -> Result<Desired, Failure> {
     Ok(Desired::load(&files.files)?)
+}
+
+/// The same where no document need be given.
+pub(super) fn load_any(files: &[PathBuf]) -> Result<Option<Desired>, Failure> {
+    if files.is_empty() { Ok(None) } else { Ok(Some(Desired::load(files)?)) }
 }
 
 /// Enters the namespace that the flags ask for. No other thread may exist yet.

@@ -39,6 +39,8 @@ mod read_route;
 #[cfg(feature = "document")]
 mod read_rule;
 #[cfg(feature = "document")]
+mod schema;
+#[cfg(feature = "document")]
 mod suggest;
 #[cfg(feature = "document")]
 mod text;
@@ -56,6 +58,8 @@ pub use builder::{DesiredBuilder, DesiredError, DesiredProblem, ExtraAddresses, 
 pub use builder_route::RouteDeclaration;
 #[cfg(feature = "document")]
 pub use diagnostic::{Diagnostic, DocumentError, Location, Source};
+#[cfg(feature = "document")]
+pub use schema::json_schema;
 
 use crate::model::address::Prefix;
 use crate::model::change::NextHop;

@@ -20,10 +20,10 @@ use crate::model::kind::Kind;
 use crate::model::text::LinkName;
 
 /// The version of the document that this program reads.
-const VERSION: i128 = 1;
+pub(super) const VERSION: i128 = 1;
 
-const TOP_KEYS: &[&str] = &["version", "owner", "link", "route", "rule", "neighbour"];
-const OWNER_KEYS: &[&str] = &["name", "group", "protocol", "prune"];
+pub(super) const TOP_KEYS: &[&str] = &["version", "owner", "link", "route", "rule", "neighbour"];
+pub(super) const OWNER_KEYS: &[&str] = &["name", "group", "protocol", "prune"];
 
 /// Where a declaration is written.
 #[derive(Debug)]

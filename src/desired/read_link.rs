@@ -17,7 +17,7 @@ use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 
 /// The keys of every link; the name of each kind is one too.
-const KEYS: &[&str] =
+pub(super) const KEYS: &[&str] =
     &["kind", "state", "mtu", "mac", "master", "port", "addresses", "extra_addresses"];
 
 const STATES: &[(&str, State)] =

@@ -32,9 +32,9 @@ pub(super) const KEYS: &[&str] = &[
     "suppress_prefixlength",
 ];
 
-const FAMILIES: &[(&str, bool)] = &[("inet", false), ("inet6", true)];
+pub(super) const FAMILIES: &[(&str, bool)] = &[("inet", false), ("inet6", true)];
 
-const IP_PROTOCOLS: &[(&str, u8)] =
+pub(super) const IP_PROTOCOLS: &[(&str, u8)] =
     &[("tcp", 6), ("udp", 17), ("icmp", 1), ("icmpv6", 58), ("sctp", 132)];
 
 /// A rule, where all of it is right.
