@@ -44,7 +44,7 @@ fn assert_refused(output: &Output, parts: &[&str]) {
 fn what_would_cut_the_session_is_refused_by_every_writing_verb() {
     in_namespace("what_would_cut_the_session_is_refused_by_every_writing_verb", || {
         host();
-        let before = (links(), ip("route show"));
+        let before = (links(), ip("route show"), ip("rule show"), ip("neigh show"));
         for (text, step) in [
             ("[link.eth0]\nstate = \"down\"\n", "set link eth0: admin up -> down"),
             ("[link.eth0]\nstate = \"absent\"\n", "delete link eth0"),
@@ -58,6 +58,15 @@ fn what_would_cut_the_session_is_refused_by_every_writing_verb() {
                 "[[route]]\nto = \"default\"\nvia = \"192.0.2.253\"\ndev = \"eth0\"\n",
                 "via 192.0.2.254 -> 192.0.2.253",
             ),
+            (
+                "[[rule]]\npriority = 100\nfrom = \"192.0.2.0/24\"\naction = \"blackhole\"\n",
+                "create rule",
+            ),
+            (
+                "[[neighbour]]\ndev = \"eth0\"\naddress = \"192.0.2.254\"\n\
+                 mac = \"02:00:00:00:00:09\"\n",
+                "neighbour 192.0.2.254",
+            ),
         ] {
             let (_folder, path) = document(&format!("version = 1\n{text}"));
             for verb in [&["apply", "--yes"][..], &["apply"], &["run"]] {
@@ -67,7 +76,7 @@ fn what_would_cut_the_session_is_refused_by_every_writing_verb() {
             assert_eq!(status(&as_json), Some(3));
             assert!(text_of_error(&as_json).contains("--cut-session"));
         }
-        assert_eq!((links(), ip("route show")), before);
+        assert_eq!((links(), ip("route show"), ip("rule show"), ip("neigh show")), before);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Which steps of a plan would cut a remote session off from this host.
 //!
 //! It errs on the side of the session: a step that only may cut it counts. What it does not see are
-//! rules and the routes of other tables than main, neighbours, and settings of a kind or a port.
+//! routes of other tables than main, and settings of a kind or a port.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,8 @@ use crate::model::kind::{Kind, Settings};
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
-use crate::model::route::{PROTOCOL_KERNEL, Route, TABLE_MAIN, is_dead_end};
+use crate::model::route::{PROTOCOL_KERNEL, Route, TABLE_LOCAL, TABLE_MAIN, is_dead_end};
+use crate::model::rule::{FIB_RULE_INVERT, FR_ACT_NOP, FR_ACT_TO_TBL, Rule};
 use crate::model::text::LinkName;
 
 /// A connection from elsewhere that is not to be cut, such as the one a command is typed in.
@@ -27,8 +28,9 @@ pub struct Session {
 
 /// The steps that would cut `session`, or may: those that delete, set down, move into a master or
 /// give another mac to the link that holds its local address, delete that address, or delete,
-/// replace or go past the route by which its client is reached; and those that take away what that
-/// link stands on. None where no link of `network` holds the local address: the session is then
+/// replace or go past the route by which its client is reached; those that make or delete a rule
+/// which its packets meet, or the neighbour that they go to; and those that take away what that link
+/// stands on. None where no link of `network` holds the local address: the session is then
 /// none of this network.
 pub fn cuts<'a>(plan: &'a Plan, network: &Network, session: Session) -> Vec<&'a Step> {
     let Some(mut way) = Way::new(network, session) else {
@@ -42,6 +44,9 @@ pub fn cuts<'a>(plan: &'a Plan, network: &Network, session: Session) -> Vec<&'a 
     }
     cuts
 }
+
+/// IPPROTO_TCP of `linux/in.h`.
+const IP_PROTOCOL_TCP: u8 = 6;
 
 /// What a session goes through.
 struct Way<'a> {
@@ -85,6 +90,11 @@ impl<'a> Way<'a> {
                 Change::DeleteRoute(route) => self.needs_route(&route.object()),
                 Change::ReplaceRoute(route) => self.is_led_elsewhere(route, step),
                 Change::CreateRoute(route) => self.is_diverted(route),
+                Change::CreateRule(rule) => self.meets(rule) && !is_looked_up_anyway(rule),
+                Change::DeleteRule(rule) => self.meets(rule) && rule.action != FR_ACT_NOP,
+                Change::PutNeighbour { address, .. } | Change::DeleteNeighbour { address, .. } => {
+                    self.is_next(*address)
+                }
                 _ => false,
             }
     }
@@ -139,6 +149,24 @@ impl<'a> Way<'a> {
             && step.differences.iter().any(|difference| leads(difference.key))
     }
 
+    /// Whether the session's packets to its client may meet a rule. They bear no mark and come from
+    /// this host; their ports are not looked at.
+    fn meets(&self, rule: &Rule) -> bool {
+        let Session { local, client } = self.session;
+        let holds = |prefix: Option<Prefix>, address| prefix.is_none_or(|it| it.contains(address));
+        let is_plain = rule.fwmark == 0 && rule.iif.is_empty() && rule.oif.is_empty();
+        let is_tcp = [0, IP_PROTOCOL_TCP].contains(&rule.ip_protocol);
+        let is_inverted = rule.flags & FIB_RULE_INVERT != 0;
+        let matches = is_plain && is_tcp && holds(rule.src, local) && holds(rule.dst, client);
+        rule.is_ipv6 != local.is_ipv4() && (is_inverted || matches)
+    }
+
+    /// Whether the session's packets go to that neighbour next.
+    fn is_next(&self, address: IpAddr) -> bool {
+        let mut gateways = self.routes.iter().filter_map(|route| route.key.via);
+        gateways.any(|via| via == address) || address == self.session.client
+    }
+
     /// Whether a new route would be taken in place of the one to the client.
     fn is_diverted(&self, route: &RouteChange) -> bool {
         let Some(now) = self.routes.first() else { return false };
@@ -156,6 +184,12 @@ impl<'a> Way<'a> {
             && dev == self.network.name_of(now.key.dev);
         is_preferred && !is_same
     }
+}
+
+/// Whether a rule does nothing, or leads to a table that is looked up without it.
+fn is_looked_up_anyway(rule: &Rule) -> bool {
+    let leads_to_own = rule.action == FR_ACT_TO_TBL && !rule.l3mdev;
+    rule.action == FR_ACT_NOP || (leads_to_own && matches!(rule.table, TABLE_MAIN | TABLE_LOCAL))
 }
 
 /// The routes that are taken to `address`: those of the longest prefix, and of them the ones with
@@ -369,6 +403,39 @@ mod tests {
         assert!(cuts(&replaced, &host(), SESSION).is_empty());
         replaced.steps[0].differences = vec![difference("via")];
         assert_eq!(cuts(&replaced, &host(), SESSION).len(), 1);
+    }
+
+    #[test]
+    fn rules_and_neighbours_on_the_way_are_guarded_and_others_are_not() {
+        let to_table = |table| Rule { action: FR_ACT_TO_TBL, table, ..Rule::new(false) };
+        let from = |text: &str| Rule { src: Some(prefix(text)), ..to_table(100) };
+        let blackhole = Rule { action: 6, ..Rule::new(false) };
+        let inverted = Rule { flags: FIB_RULE_INVERT, ..from("192.0.2.0/24") };
+        for rule in [to_table(100), from("192.0.2.0/24"), from("0.0.0.0/0"), blackhole, inverted] {
+            assert!(is_cut(Change::CreateRule(rule)), "{rule:?}");
+            assert!(is_cut(Change::DeleteRule(rule)), "{rule:?}");
+        }
+        let to_client = Rule { dst: Some(prefix("198.51.100.0/24")), ..to_table(100) };
+        assert!(is_cut(Change::CreateRule(to_client)));
+        for rule in [
+            to_table(TABLE_MAIN),
+            Rule { action: FR_ACT_NOP, ..Rule::new(false) },
+            from("10.0.0.0/8"),
+            Rule { dst: Some(prefix("10.0.0.0/8")), ..to_table(100) },
+            Rule { fwmark: 1, ..to_table(100) },
+            Rule { iif: name("e1"), ..to_table(100) },
+            Rule { ip_protocol: 17, ..to_table(100) },
+            Rule { is_ipv6: true, ..to_table(100) },
+        ] {
+            assert!(!is_cut(Change::CreateRule(rule)), "{rule:?}");
+        }
+        for (text, is_on_the_way) in
+            [("192.0.2.254", true), ("198.51.100.7", true), ("192.0.2.253", false)]
+        {
+            let address = text.parse().expect("an address");
+            let gone = Change::DeleteNeighbour { link: name("br0"), address };
+            assert_eq!(is_cut(gone), is_on_the_way, "{text}");
+        }
     }
 
     #[test]
