@@ -98,3 +98,32 @@ fn it_needs_no_privilege() {
         assert_eq!(running.end(Signal::SIGINT), Some(0));
     });
 }
+
+#[test]
+fn objects_of_every_type_are_told() {
+    in_namespace("objects_of_every_type_are_told", || {
+        ip("link add eth0 type ifb");
+        ip("link set eth0 up");
+        let (_folder, path) = document(
+            "version = 1\n[link.eth0]\naddresses = [\"192.0.2.1/24\"]\n\
+             [[rule]]\npriority = 100\nfrom = \"192.0.2.0/24\"\ntable = 100\n\
+             [[neighbour]]\ndev = \"eth0\"\naddress = \"192.0.2.9\"\nmac = \"02:00:00:00:00:09\"\n",
+        );
+        let mut running = Running::start(&["run", "--report-only", &path.to_string_lossy()]);
+        let mut missing = [running.line(), running.line(), running.line()];
+        missing.sort();
+        for (line, part) in missing.iter().zip(["address 192.0.2.1/24", "neighbour", "rule"]) {
+            assert!(line.starts_with(&format!("missing: {part}")), "{line}");
+        }
+        ip("addr add 192.0.2.1/24 dev eth0");
+        running.line_with("as declared again: address 192.0.2.1/24 dev eth0");
+        ip("rule add priority 100 from 192.0.2.0/24 table 100 protocol 82");
+        running.line_with("as declared again: rule");
+        ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:08 dev eth0 nud permanent");
+        running.line_with("differs: neighbour");
+        ip("neigh replace 192.0.2.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
+        running.line_with("as declared again: neighbour");
+        running.line_with("all is as declared");
+        assert_eq!(running.end(Signal::SIGINT), Some(0));
+    });
+}

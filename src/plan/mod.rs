@@ -28,7 +28,7 @@ pub(crate) use self::index::DesiredIndex;
 pub use self::show::Shown;
 pub use self::undo::{Irrevocable, Undo};
 use crate::desired::Desired;
-use crate::model::address::Address;
+use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::Change;
 use crate::model::link::Link;
 use crate::model::network::Network;
@@ -190,9 +190,16 @@ impl Reason {
         match self {
             Self::NoSuchLink(link) => observed.index_of(*link).is_some(),
             Self::LinkIsDown(link) => observed.link_named(*link).is_none_or(Link::is_up),
-            Self::NoSuchAddress(address) | Self::Tentative(address) => {
+            Self::NoSuchAddress(address) => {
                 let is_it = |own: &Address| own.key.prefix.address == *address;
                 observed.addresses().any(|own| is_it(own) && !own.is_tentative())
+            }
+            // Found to be free or taken, or gone.
+            Self::Tentative(address) => {
+                let is_it = |own: &Address| own.key.prefix.address == *address;
+                let is_asked =
+                    |own: &Address| own.is_tentative() && own.flags & IFA_F_DADFAILED == 0;
+                !observed.addresses().any(|own| is_it(own) && is_asked(own))
             }
             _ => false,
         }
