@@ -29,8 +29,8 @@ pub struct Session {
 /// The steps that would cut `session`, or may: those that delete, set down, move into a master or
 /// give another mac to the link that holds its local address, delete that address, or delete,
 /// replace or go past the route by which its client is reached; those that make or delete a rule
-/// which its packets meet, or the neighbour that they go to; and those that take away what that link
-/// stands on. None where no link of `network` holds the local address: the session is then
+/// which its packets meet, or the neighbour that they go to; and those that take away what that
+/// link stands on. None where no link of `network` holds the local address: the session is then
 /// none of this network.
 pub fn cuts<'a>(plan: &'a Plan, network: &Network, session: Session) -> Vec<&'a Step> {
     let Some(mut way) = Way::new(network, session) else {
