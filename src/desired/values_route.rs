@@ -9,7 +9,7 @@ use crate::limits::NEXTHOPS_MAX;
 use crate::model::address::{Prefix, SCOPE_LINK};
 use crate::model::change::NextHop;
 use crate::model::route::{
-    RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, is_dead_end, type_name,
+    RTN_ANYCAST, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST, is_dead_end, type_name,
 };
 use crate::model::text::LinkName;
 
@@ -21,7 +21,7 @@ pub(super) const TYPES: &[(&str, u8)] = &[
     ("unreachable", crate::model::route::RTN_UNREACHABLE),
     ("prohibit", crate::model::route::RTN_PROHIBIT),
     ("throw", crate::model::route::RTN_THROW),
-    ("local", RTN_LOCAL),
+    ("local", crate::model::route::RTN_LOCAL),
     ("broadcast", RTN_BROADCAST),
     ("multicast", RTN_MULTICAST),
     ("anycast", RTN_ANYCAST),

@@ -223,7 +223,7 @@ pub struct NextHop {
     pub onlink: bool,
 }
 
-/// Up to [`NEXTHOPS_MAX`] next hops, stored inline so that a change can be copied.
+/// Up to 16 next hops, stored inline so that a change can be copied.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct NextHops {
     hops: [NextHop; NEXTHOPS_MAX],
@@ -231,7 +231,7 @@ pub struct NextHops {
 }
 
 impl NextHops {
-    /// The first [`NEXTHOPS_MAX`] of these; documents have no more.
+    /// The first 16 of these; documents have no more.
     pub fn new(hops: impl IntoIterator<Item = NextHop>) -> Self {
         let mut all = Self::default();
         for (slot, hop) in all.hops.iter_mut().zip(hops) {
