@@ -8,9 +8,10 @@ use super::{Rank, Reason};
 use crate::desired::{DesiredRoute, State};
 use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::{Change, NextHop, NextHops, RouteChange};
+use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
-    Hop, Metrics, PROTOCOL_KERNEL, PROTOCOL_UNSPEC, Route, is_daemon_protocol, is_dead_end,
+    Hop, PROTOCOL_KERNEL, PROTOCOL_UNSPEC, Route, is_daemon_protocol, is_dead_end,
 };
 use crate::model::text::LinkName;
 
@@ -261,29 +262,36 @@ impl Diff<'_> {
     /// A route that is there, spelt as the request that names it and no other. One of several
     /// next hops is not named by its protocol, which is not shown.
     pub(super) fn observed_change(&self, now: &Route) -> RouteChange {
-        let slot = now.key.slot;
         let is_sibling = !now.is_ipv4() && self.is_sibling(now);
-        let protocol = if is_sibling { PROTOCOL_UNSPEC } else { now.protocol };
-        let named = |hop: &Hop| NextHop {
-            via: hop.via,
-            dev: self.observed.name_of(hop.dev),
-            weight: hop.weight,
-            onlink: hop.onlink,
-        };
-        let is_one = now.hops.is_empty();
-        RouteChange {
-            via: now.key.via.filter(|_| is_one),
-            dev: self.observed.name_of(now.key.dev).filter(|_| is_one),
-            metric: slot.metric,
-            table: slot.table,
-            tos: slot.tos,
-            route_type: now.key.route_type,
-            scope: now.scope,
-            source: now.source,
-            metrics: Metrics::default(),
-            hops: NextHops::new(now.hops.iter().map(named)),
-            ..RouteChange::new(slot.to, protocol)
-        }
+        let spelled = spelled(now, self.observed);
+        let protocol = if is_sibling { PROTOCOL_UNSPEC } else { spelled.protocol };
+        RouteChange { protocol, ..spelled }
+    }
+}
+
+/// A route of `network` as the request that would make it.
+pub(super) fn spelled(route: &Route, network: &Network) -> RouteChange {
+    let slot = route.key.slot;
+    let named = |hop: &Hop| NextHop {
+        via: hop.via,
+        dev: network.name_of(hop.dev),
+        weight: hop.weight,
+        onlink: hop.onlink,
+    };
+    let is_one = route.hops.is_empty();
+    RouteChange {
+        via: route.key.via.filter(|_| is_one),
+        dev: network.name_of(route.key.dev).filter(|_| is_one),
+        metric: slot.metric,
+        table: slot.table,
+        tos: slot.tos,
+        route_type: route.key.route_type,
+        scope: route.scope,
+        source: route.source,
+        metrics: route.metrics,
+        onlink: route.flags & RTNH_F_ONLINK != 0,
+        hops: NextHops::new(route.hops.iter().map(named)),
+        ..RouteChange::new(slot.to, route.protocol)
     }
 }
 

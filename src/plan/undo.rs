@@ -8,20 +8,18 @@ use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use super::diff::Subject;
+use super::route::spelled;
 use super::{Plan, Rank, Step};
 use crate::desired::Desired;
 use crate::model::address::{
     Address, IFA_F_DEPRECATED, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_SECONDARY,
 };
-use crate::model::change::{
-    AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, NextHop, NextHops, RouteChange,
-};
+use crate::model::change::{AddressAttributes, Change, LinkUpdate, NewLink, NewPeer};
 use crate::model::kind::{Settings, Value};
 use crate::model::link::Link;
 use crate::model::neighbour::{NUD_PERMANENT, Neighbour};
 use crate::model::network::{Network, Table, Tables};
-use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::object::ObjectId;
 use crate::model::route::{PROTOCOL_KERNEL, Route, RouteSlot};
 use crate::model::rule::Rule;
@@ -307,20 +305,20 @@ impl Undo {
             let mut was = was.filter(|was| !route.is_ipv4() || was.protocol != PROTOCOL_KERNEL);
             let stays = match route.is_ipv4() {
                 true => was.next().is_some(),
-                false => was.any(|was| self.spelled(was, &self.before) == self.spelled(route, now)),
+                false => was.any(|was| spelled(was, &self.before) == spelled(route, now)),
             };
             if !stays {
-                changes.push(Change::DeleteRoute(self.spelled(route, now)));
+                changes.push(Change::DeleteRoute(spelled(route, now)));
             }
         }
         if !changes.is_empty() {
             return;
         }
         for was in self.before.routes().filter(|route| is_managed(route, &self.before)) {
-            let wanted = self.spelled(was, &self.before);
+            let wanted = spelled(was, &self.before);
             let mut there = now.routes_in(was.key.slot).peekable();
             let is_taken = there.peek().is_some();
-            if there.any(|route| self.spelled(route, now) == wanted) || was.nexthop_id != 0 {
+            if there.any(|route| spelled(route, now) == wanted) || was.nexthop_id != 0 {
                 continue;
             }
             changes.push(match is_taken && was.is_ipv4() {
@@ -336,31 +334,6 @@ impl Undo {
         let mut devs = route.hops.iter().map(|hop| hop.dev).chain([route.key.dev]);
         let comes_by_itself = matches!(route.protocol, 1 | PROTOCOL_KERNEL | 9);
         !comes_by_itself && (self.slots.contains(&route.key.slot) || devs.any(is_scoped))
-    }
-
-    fn spelled(&self, route: &Route, network: &Network) -> RouteChange {
-        let slot = route.key.slot;
-        let hop = |hop: &crate::model::route::Hop| NextHop {
-            via: hop.via,
-            dev: network.name_of(hop.dev),
-            weight: hop.weight,
-            onlink: hop.onlink,
-        };
-        let is_one = route.hops.is_empty();
-        RouteChange {
-            via: route.key.via.filter(|_| is_one),
-            dev: network.name_of(route.key.dev).filter(|_| is_one),
-            metric: slot.metric,
-            table: slot.table,
-            tos: slot.tos,
-            route_type: route.key.route_type,
-            scope: route.scope,
-            source: route.source,
-            metrics: route.metrics,
-            onlink: route.flags & RTNH_F_ONLINK != 0,
-            hops: NextHops::new(route.hops.iter().map(hop)),
-            ..RouteChange::new(slot.to, route.protocol)
-        }
     }
 
     fn others(&self, now: &Network, changes: &mut Vec<Change>) {
