@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use common::program::{document, run, status, text};
+use common::program::{document, run, status, text, write};
 use common::{in_namespace, ip, links, routes};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ fn an_exported_network_is_matched_and_made_again() {
         done(&["apply", &path.to_string_lossy()]);
         let exported = done(&["export"]);
         let copy = folder.path().join("copy.toml");
-        std::fs::write(&copy, &exported).expect("a writable folder");
+        write(&copy, &exported);
         let copy = copy.to_string_lossy();
         done(&["check", &copy]);
         for kept in [
@@ -169,7 +169,7 @@ fn what_is_left_out_is_said_and_can_be_taken_over() {
             .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
             .collect();
         let taken = folder.path().join("taken.toml");
-        std::fs::write(&taken, uncommented).expect("a writable folder");
+        write(&taken, &uncommented);
         let output = run(&["apply", "--yes", &taken.to_string_lossy()]);
         let said = text(&output.stdout);
         assert_eq!(status(&output), Some(1), "{said}");

@@ -198,3 +198,34 @@ fn a_link_that_comes_back_into_the_group_is_removed_while_running() {
         assert_eq!(names(), ["v0", "vp0"].map(str::to_owned).into());
     });
 }
+
+#[test]
+fn root_obeys_only_what_is_roots() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    in_namespace("root_obeys_only_what_is_roots", || {
+        if common::is_nested() {
+            return eprintln!("skipped: root_obeys_only_what_is_roots needs root");
+        }
+        let (folder, path) = document("version = 1\n[link.i0]\nkind = \"ifb\"\n");
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+        };
+        mode(&path, 0o666);
+        let said = expect(&["apply"], &path, 2);
+        assert!(said.contains("others may write it") && said.contains("chmod go-w"), "{said}");
+        assert!(names().is_empty());
+        // Reading it aloud is no harm, nor is what stays in a sandbox.
+        expect(&["plan"], &path, 0);
+        expect(&["apply", "--sandbox"], &path, 0);
+        mode(&path, 0o644);
+        chown(&path, Some(12345), None).expect("we are root");
+        assert!(expect(&["apply"], &path, 2).contains("belongs to user 12345"));
+        let by_sudo = ringlink().arg("apply").arg(&path).env("SUDO_UID", "12345").output();
+        assert_eq!(by_sudo.expect("it starts").status.code(), Some(0));
+        assert!(names().contains("i0"));
+        chown(&path, Some(0), None).expect("we are root");
+        expect(&["apply"], &path, 0);
+        mode(folder.path(), 0o777);
+        assert!(expect(&["apply"], folder.path(), 2).contains("this directory"));
+    });
+}

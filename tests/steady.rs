@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use common::program::document;
 use common::{addresses_of, eventually, in_namespace, ip, work};
 
 const LINKS: usize = 50;
@@ -42,14 +43,13 @@ fn the_engine_makes_no_system_call_but_io_uring_enter() {
             eprintln!("skipped: strace is not installed");
             return;
         }
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let document = folder.path().join("doc.toml");
-        let trace = folder.path().join("trace");
+        let trace_folder = tempfile::tempdir().expect("a temporary folder");
+        let trace = trace_folder.path().join("trace");
         let links = (0..LINKS).map(|n| {
             format!("[link.v{n}]\nveth = {{ peer = \"p{n}\" }}\naddresses = [\"10.0.{n}.1/24\"]\n")
         });
         let text = format!("version = 1\n{}", links.collect::<String>());
-        std::fs::write(&document, text).expect("a writable folder");
+        let (_folder, document) = document(&text);
         let mut strace = Command::new("strace")
             .args(["-f", "-ttt", "-o"])
             .arg(&trace)

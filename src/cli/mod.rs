@@ -315,26 +315,26 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             report::run(desired, Signals::block(), verbose, out)
         }
         Verb::Run { files, allowed, demo, cut_session, .. } => {
-            let desired = allowed.apply_to(start::load(files)?);
+            let desired = allowed.apply_to(start::load_to_obey(files, common)?);
             let _lock = start::writing("run", &desired, common)?;
             session::guard(&desired, *cut_session)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
         Verb::Apply { files, yes, cut_session, wait, allowed } => {
-            let desired = allowed.apply_to(start::load(files)?);
+            let desired = allowed.apply_to(start::load_to_obey(files, common)?);
             let _lock = start::writing("apply", &desired, common)?;
             let (yes, cut_session, wait) = (*yes, *cut_session, *wait);
             let how = apply::How { yes, cut_session, wait, ..apply::APPLY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Destroy { files, yes, cut_session } => {
-            let desired = destroy::destroyed(&start::load(files)?)?;
+            let desired = destroy::destroyed(&start::load_to_obey(files, common)?)?;
             let _lock = start::writing("destroy", &desired, common)?;
             let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::DESTROY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Try { files, allowed, timeout } => {
-            let desired = allowed.apply_to(start::load(files)?);
+            let desired = allowed.apply_to(start::load_to_obey(files, common)?);
             let _lock = start::writing("try", &desired, common)?;
             trial::run(&desired, *timeout, Signals::block(), verbose, out)
         }

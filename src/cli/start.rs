@@ -6,13 +6,23 @@ use std::process;
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
 use crate::desired::Desired;
-use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin};
+use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin, is_root_of_host};
 use crate::ring::signals::Signals;
 use crate::ring::{LockError, Netns, OwnerLock};
 
 /// Reads and checks the document.
 pub(super) fn load(files: &Files) -> Result<Desired, Failure> {
     Ok(Desired::load(&files.files)?)
+}
+
+/// The same for a verb that does what it says: root obeys root alone, and who became root by
+/// sudo(8). In a sandbox it may say anything.
+pub(super) fn load_to_obey(files: &Files, common: &Common) -> Result<Desired, Failure> {
+    if common.sandbox || !is_root_of_host() {
+        return load(files);
+    }
+    let user = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    Ok(Desired::load_owned(&files.files, user.as_slice())?)
 }
 
 /// The same where no document need be given.

@@ -37,26 +37,41 @@ impl Desired {
     ///
     /// Everything that is wrong with it, unreadable files included, in one error.
     pub fn load(paths: &[impl AsRef<Path>]) -> Result<Self, DocumentError> {
-        let mut reports = Reports::default();
-        let files = load::read_all(paths, &mut reports);
-        if files.is_empty() {
-            reports.push(&At::File(0), "there is no file to read", "name at least one");
-            return Err(reports.finish(vec![Source::new("document", "")]));
-        }
-        // A file that is missing may hold what another one refers to.
-        reports.note_unread();
-        let mut trees = Vec::new();
-        for (index, (path, source)) in files.iter().enumerate() {
-            let is_json =
-                path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-            let parse = if is_json { json::from_json } else { tree::from_toml };
-            if !reports.has_unread(index) {
-                trees.extend(parse(index, source.text(), &mut reports));
-            }
-        }
-        let sources = files.into_iter().map(|(_, source)| source).collect();
-        conclude(&trees, reports, sources)
+        load_from(paths, None)
     }
+
+    /// The same for a process with more rights than whoever can write these files may have: one
+    /// that neither root nor a user of `owners` owns, or that others may write, is refused, and so
+    /// is such a directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_owned(paths: &[impl AsRef<Path>], owners: &[u32]) -> Result<Self, DocumentError> {
+        load_from(paths, Some(owners))
+    }
+}
+
+fn load_from(paths: &[impl AsRef<Path>], owners: Option<&[u32]>) -> Result<Desired, DocumentError> {
+    let mut reports = Reports::default();
+    let files = load::read_all(paths, owners, &mut reports);
+    if files.is_empty() {
+        reports.push(&At::File(0), "there is no file to read", "name at least one");
+        return Err(reports.finish(vec![Source::new("document", "")]));
+    }
+    // A file that is missing may hold what another one refers to.
+    reports.note_unread();
+    let mut trees = Vec::new();
+    for (index, (path, source)) in files.iter().enumerate() {
+        let is_json =
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let parse = if is_json { json::from_json } else { tree::from_toml };
+        if !reports.has_unread(index) {
+            trees.extend(parse(index, source.text(), &mut reports));
+        }
+    }
+    let sources = files.into_iter().map(|(_, source)| source).collect();
+    conclude(&trees, reports, sources)
 }
 
 fn from_text(

@@ -2,10 +2,13 @@
 //!
 //! A FIFO or a device would block or never end, so only regular files are read: the kind is
 //! asked for before the open, which must not block, and again of what was opened.
+//!
+//! What root obeys must be root's: where owners are given, a file or directory of anyone else, or
+//! that others may write, is refused.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Reports, Source};
@@ -13,15 +16,20 @@ use super::limits::{DOCUMENT_BYTES_MAX, FILES_MAX};
 use super::tree::At;
 use super::values::Fault;
 
-/// Reads every file; each that cannot be read is reported and leaves an empty source.
+/// S_IWGRP and S_IWOTH (inode(7)).
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Reads every file; each that cannot be read is reported and leaves an empty source. With
+/// `owners`, only files are read that nobody but these and root can have written.
 pub(super) fn read_all(
     paths: &[impl AsRef<Path>],
+    owners: Option<&[u32]>,
     reports: &mut Reports,
 ) -> Vec<(PathBuf, Source)> {
     let mut sources = Vec::new();
     let mut bytes_left = DOCUMENT_BYTES_MAX;
     for path in paths {
-        let files = match files_of(path.as_ref()) {
+        let files = match files_of(path.as_ref(), owners) {
             Ok(files) => files,
             Err(fault) => {
                 reports.push_fault(&At::File(sources.len()), fault, None);
@@ -37,7 +45,7 @@ pub(super) fn read_all(
                 sources.push((file.clone(), source(&file, String::new())));
                 return sources;
             }
-            let text = match read_file(&file, bytes_left) {
+            let text = match read_file(&file, bytes_left, owners) {
                 Ok(text) => text,
                 Err(fault) => {
                     reports.push_fault(&at, fault, None);
@@ -56,11 +64,12 @@ fn source(path: &Path, text: String) -> Source {
 }
 
 /// The file itself, or the `*.toml` of a directory, sorted by name.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+fn files_of(path: &Path, owners: Option<&[u32]>) -> Result<Vec<PathBuf>, Fault> {
     let metadata = path.metadata().map_err(|error| unreadable(&error))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
+    check_owner(&metadata, owners)?;
     let mut files = Vec::new();
     for entry in path.read_dir().map_err(|error| unreadable(&error))? {
         let file = entry.map_err(|error| unreadable(&error))?.path();
@@ -83,7 +92,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(files)
 }
 
-fn read_file(path: &Path, bytes_max: usize) -> Result<String, Fault> {
+fn read_file(path: &Path, bytes_max: usize, owners: Option<&[u32]>) -> Result<String, Fault> {
     let metadata = path.metadata().map_err(|error| unreadable(&error))?;
     check_metadata(&metadata)?;
     let file = OpenOptions::new()
@@ -93,6 +102,7 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<String, Fault> {
         .map_err(|error| unreadable(&error))?;
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     check_metadata(&metadata)?;
+    check_owner(&metadata, owners)?;
     let bytes = read_bounded(file, bytes_max)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -115,6 +125,31 @@ fn check_metadata(metadata: &Metadata) -> Result<(), Fault> {
         _ => "a device",
     };
     Err(Fault::new(format!("this is {what}, not a file"), "write the document to a file first"))
+}
+
+/// Whoever can write what root obeys is root.
+fn check_owner(metadata: &Metadata, owners: Option<&[u32]>) -> Result<(), Fault> {
+    let Some(owners) = owners else {
+        return Ok(());
+    };
+    let (uid, mode) = (metadata.uid(), metadata.mode());
+    let what = if metadata.is_dir() { "directory" } else { "file" };
+    if uid != 0 && !owners.contains(&uid) {
+        return Err(Fault::new(
+            format!("root is to obey this {what}, and it belongs to user {uid}"),
+            "give it to root (`chown root`), if what it says is to be done",
+        ));
+    }
+    if mode & OTHERS_WRITE != 0 {
+        return Err(Fault::new(
+            format!(
+                "root is to obey this {what}, and others may write it (mode {:04o})",
+                mode & 0o7777
+            ),
+            "take that right away with `chmod go-w`",
+        ));
+    }
+    Ok(())
 }
 
 fn read_bounded(file: File, bytes_max: usize) -> Result<Vec<u8>, Fault> {

@@ -59,6 +59,14 @@ pub(crate) fn enter_netns(netns: &Netns) -> Result<(), NamespaceError> {
     OpenNetns::open(netns)?.enter()
 }
 
+/// Is this process root, and not in a user namespace alone, where that says nothing
+/// (user_namespaces(7))?
+pub(crate) fn is_root_of_host() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    geteuid().is_root() && is_whole
+}
+
 /// May this thread change its network namespace: does it have CAP_NET_ADMIN in the user namespace
 /// that owns it?
 ///

@@ -1,7 +1,8 @@
 //! The program as a process, and its documents as files.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,15 @@ pub(crate) fn json(output: &Output) -> Value {
 pub(crate) fn document(content: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("doc.toml");
-    std::fs::write(&path, content).expect("a writable folder");
+    write(&path, content);
     (folder, path)
+}
+
+/// A file that root obeys, whatever the umask is.
+pub(crate) fn write(path: &Path, content: &str) {
+    std::fs::write(path, content).expect("a writable folder");
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, mode).expect("a file of ours");
 }
 
 /// The program with its output piped, read line by line.
