@@ -22,6 +22,16 @@ fn example() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/host.toml")).unwrap()
 }
 
+#[test]
+fn the_document_of_the_readme_is_right() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("a document");
+    let (document, _) = rest.split_once("```").expect("its end");
+    let desired = Desired::from_toml("README.md", document);
+    assert!(desired.is_ok(), "{}", desired.unwrap_err());
+}
+
 /// The sections of a table of documents: `=== name.toml: what it shows`, then the text. Files
 /// that follow one another with `+++ name.toml` are one document.
 fn sections(table: &str) -> Vec<(String, Vec<(String, String)>)> {

@@ -24,6 +24,8 @@ pub(super) struct How {
     pub(super) cut_session: bool,
     /// For how long to wait for what is not there yet.
     pub(super) wait: Option<Duration>,
+    /// What shows the plan and makes nothing of it.
+    pub(super) look: &'static str,
     pub(super) nothing: &'static str,
     pub(super) done: &'static str,
 }
@@ -33,12 +35,17 @@ pub(super) const APPLY: How = How {
     yes: false,
     cut_session: false,
     wait: None,
+    look: "ringlink plan",
     nothing: "nothing to do: the network is as declared",
     done: "converged",
 };
 /// `destroy`.
-pub(super) const DESTROY: How =
-    How { nothing: "nothing to do: there is nothing of this owner", done: "destroyed", ..APPLY };
+pub(super) const DESTROY: How = How {
+    look: "ringlink plan --destroy",
+    nothing: "nothing to do: there is nothing of this owner",
+    done: "destroyed",
+    ..APPLY
+};
 
 /// What came while a question was open.
 pub(super) enum Answer {
@@ -141,7 +148,7 @@ impl<'a> Work<'a> {
             };
             session::refuse_cuts(&plan, self.applier.observed(), &self.sessions, closing)?;
             let (answer, answers) = (self.answer.clone(), &self.answers);
-            if !self.how.yes && !may_go_on(&plan, answer, answers, closing, out)? {
+            if !self.how.yes && !may_go_on(&plan, self.how.look, answer, answers, closing, out)? {
                 return Ok(false);
             }
         }
@@ -203,6 +210,7 @@ impl<'a> Work<'a> {
 /// Whether the steps that take something away from someone are wanted.
 fn may_go_on(
     plan: &Plan,
+    look: &str,
     answer: Sender<Answer>,
     answers: &Receiver<Answer>,
     closing: &str,
@@ -218,7 +226,7 @@ fn may_go_on(
     if out.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::Cannot(format!(
             "the plan has {what} (the first: {first}), and there is no terminal to ask at; look at \
-             it with `ringlink plan`, then add --yes. {closing}"
+             it with `{look}`, then add --yes. {closing}"
         )));
     }
     plan::show(plan, out)?;

@@ -48,7 +48,7 @@ pub(super) fn read(
     if !is_whole {
         return None;
     }
-    if draft.is_default && draft.route.via.is_none() {
+    if draft.is_default && draft.gateway().is_none() {
         let message = "`to = \"default\"` without `via` does not say IPv4 or IPv6".to_owned();
         let help = "write `to = \"0.0.0.0/0\"` or `to = \"::/0\"`, or give `via`";
         reports.push_missing(place.of("to", None), message, help.to_owned());
@@ -120,8 +120,13 @@ impl Draft {
         Some(())
     }
 
+    /// The gateway that tells which default is meant.
+    fn gateway(&self) -> Option<IpAddr> {
+        self.route.via.or_else(|| self.route.nexthops.iter().find_map(|hop| hop.via))
+    }
+
     fn complete(self) -> Option<RouteDeclaration> {
-        let default = self.route.via.filter(|_| self.is_default);
+        let default = self.gateway().filter(|_| self.is_default);
         let to = self.to.or(default.map(text::default_of))?;
         Some(RouteDeclaration { to, ..self.route })
     }

@@ -40,7 +40,11 @@ impl Export<'_> {
         let mut fields = Fields::default();
         let slot = route.key.slot;
         let is_ipv4 = slot.to.is_ipv4();
-        let is_default = slot.to.len == 0 && (route.key.via.is_some() || !route.hops.is_empty());
+        // A default is of the family of its gateway.
+        let hops = route.hops.iter().map(|hop| hop.via);
+        let gateway = hops.chain([route.key.via]).flatten().next();
+        let is_default =
+            slot.to.len == 0 && gateway.is_some_and(|gateway| gateway.is_ipv4() == is_ipv4);
         fields.push("to", if is_default { quoted("default") } else { string(slot.to) });
         if route.key.route_type != RTN_UNICAST {
             fields.named("type", type_name(route.key.route_type), route.key.route_type.into());
