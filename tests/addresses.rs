@@ -250,6 +250,10 @@ fn drift_is_undone_and_foreign_addresses_stay() {
 fn duplicate_address_detection_is_waited_for_and_its_failure_told() {
     in_namespace("duplicate_address_detection_is_waited_for_and_its_failure_told", || {
         let mut applier = Applier::builder().open().expect("a ring");
+        // Without a carrier there is nobody to ask, and it comes a moment after the link.
+        applier.apply(&declared("")).expect("a report");
+        let has_carrier = || ip("link show dev v0").contains("LOWER_UP");
+        assert!(eventually(PATIENCE, has_carrier), "no carrier");
         let report = applier.apply(&declared("\"2001:db8::1/64\"")).expect("a report");
         assert!(report.converged, "{:#?}", report.remaining);
         assert!(only()["tentative"].is_null(), "{}", only());

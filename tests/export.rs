@@ -83,6 +83,9 @@ fn shown() -> BTreeMap<String, Value> {
         let kept = ["mtu", "flags", "master", "linkinfo", "txqlen", "link"];
         let fields = link.as_object_mut().expect("an object");
         fields.retain(|key, _| kept.contains(&key.as_str()));
+        // The carrier comes a moment later.
+        let flags = fields["flags"].as_array_mut().expect("an array");
+        flags.retain(|flag| !["NO-CARRIER", "LOWER_UP", "M-DOWN"].iter().any(|it| flag == it));
         let info = fields["linkinfo"].as_object_mut().expect("an object");
         // Timers, and what the spanning tree has come to by now.
         for data in ["info_data", "info_slave_data"] {

@@ -45,7 +45,7 @@ pub(crate) fn document(content: &str) -> (tempfile::TempDir, PathBuf) {
 /// A file that root obeys, whatever the umask is.
 pub(crate) fn write(path: &Path, content: &str) {
     std::fs::write(path, content).expect("a writable folder");
-    let mode = std::fs::Permissions::from_mode(0o600);
+    let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(path, mode).expect("a file of ours");
 }
 
