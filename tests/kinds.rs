@@ -640,8 +640,8 @@ fn a_keeper_that_may_makes_a_link_anew_that_someone_replaced() {
             let ip = Command::new("ip").arg("-batch").arg(&batch).status();
             ip.is_ok_and(|status| status.success())
         };
-        assert!(eventually(PATIENCE, replace), "the name is never free");
-        assert!(eventually(PATIENCE, is_as_declared), "{:#?}", keeper.status());
+        assert!(eventually(4 * PATIENCE, replace), "the name is never free");
+        assert!(eventually(4 * PATIENCE, is_as_declared), "{:#?}", keeper.status());
         keeper.stop();
         keeper.join().expect("a clean end");
     });
