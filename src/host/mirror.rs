@@ -753,16 +753,22 @@ mod tests {
         assert!(!mirror.settle_doubt(), "none is left");
     }
 
+    /// A next hop of one IPv6 slot, through the link of that index.
+    fn hop_through(dev: u32) -> Route {
+        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
+        let slot = RouteSlot { to, ..route().key.slot };
+        let key = RouteKey { slot, via: Some("fe80::1".parse().unwrap()), dev, ..route().key };
+        Route { key, ..route() }
+    }
+
+    fn other_link() -> Link {
+        Link { flags: IFF_UP, ..Link::new(2, LinkName::truncated(b"v1")) }
+    }
+
     #[test]
     fn after_a_loss_no_sibling_vouches_for_a_next_hop_whose_link_goes_down() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
-        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
-        let hop = |dev| {
-            let slot = RouteSlot { to, ..route().key.slot };
-            let key = RouteKey { slot, via: Some("fe80::1".parse().unwrap()), dev, ..route().key };
-            Route { key, ..route() }
-        };
-        let other = Link { flags: IFF_UP, ..Link::new(2, LinkName::truncated(b"v1")) };
+        let (hop, other) = (hop_through, other_link());
         mirror.link(other, 0, tell);
         mirror.route(hop(2), false, 0, tell);
         mirror.lost(1, tell);
@@ -776,13 +782,7 @@ mod tests {
     #[test]
     fn a_link_that_a_dump_showed_up_before_its_news_vouches_for_no_next_hop() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
-        let to = Prefix { address: "2001:db8::".parse().unwrap(), len: 64 };
-        let hop = |dev| {
-            let slot = RouteSlot { to, ..route().key.slot };
-            let key = RouteKey { slot, via: Some("fe80::1".parse().unwrap()), dev, ..route().key };
-            Route { key, ..route() }
-        };
-        let other = Link { flags: IFF_UP, ..Link::new(2, LinkName::truncated(b"v1")) };
+        let (hop, other) = (hop_through, other_link());
         mirror.link(other, 0, tell);
         mirror.route(hop(2), false, 0, tell);
         mirror.link(Link { flags: 0, ..other }, 0, tell);
