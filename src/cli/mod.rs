@@ -112,6 +112,17 @@ impl Allowed {
     }
 }
 
+/// What may be done without a question.
+#[derive(Debug, Clone, Copy, Args)]
+struct Consent {
+    /// Does not ask before anything is deleted or taken over
+    #[arg(long)]
+    yes: bool,
+    /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
+    #[arg(long)]
+    cut_session: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Makes the network as declared, and keeps it so until Ctrl-C
@@ -135,12 +146,8 @@ enum Verb {
     Apply {
         #[command(flatten)]
         files: Files,
-        /// Does not ask before deletions and takeovers
-        #[arg(long)]
-        yes: bool,
-        /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
-        #[arg(long)]
-        cut_session: bool,
+        #[command(flatten)]
+        consent: Consent,
         /// Waits up to that long for what is not there yet, such as devices that are still to come:
         /// 500ms, 5s, 2m
         #[arg(long, value_name = "DURATION", value_parser = words::duration)]
@@ -179,12 +186,8 @@ enum Verb {
     Destroy {
         #[command(flatten)]
         files: Files,
-        /// Does not ask first
-        #[arg(long)]
-        yes: bool,
-        /// Makes even what would cut the SSH session that it is typed in (SSH_CONNECTION)
-        #[arg(long)]
-        cut_session: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Shows changes of the network as they happen
     Watch {
@@ -320,17 +323,18 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             session::guard(&desired, *cut_session)?;
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
-        Verb::Apply { files, yes, cut_session, wait, allowed } => {
+        Verb::Apply { files, consent, wait, allowed } => {
             let desired = allowed.apply_to(start::load_to_obey(files, common)?);
             let _lock = start::writing("apply", &desired, common)?;
-            let (yes, cut_session, wait) = (*yes, *cut_session, *wait);
-            let how = apply::How { yes, cut_session, wait, ..apply::APPLY };
+            let Consent { yes, cut_session } = *consent;
+            let how = apply::How { yes, cut_session, wait: *wait, ..apply::APPLY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
-        Verb::Destroy { files, yes, cut_session } => {
+        Verb::Destroy { files, consent } => {
             let desired = destroy::destroyed(&start::load_to_obey(files, common)?)?;
             let _lock = start::writing("destroy", &desired, common)?;
-            let how = apply::How { yes: *yes, cut_session: *cut_session, ..apply::DESTROY };
+            let Consent { yes, cut_session } = *consent;
+            let how = apply::How { yes, cut_session, ..apply::DESTROY };
             apply::apply(&desired, &how, Signals::block(), verbose, out)
         }
         Verb::Try { files, allowed, timeout } => {
