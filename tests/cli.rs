@@ -24,6 +24,17 @@ const DOCUMENT: &str = "version = 1\n\
     [link.p0]\nmac = \"02:00:00:00:00:03\"\n\
     [[route]]\nto = \"198.51.100.0/24\"\nvia = \"192.0.2.254\"\ndev = \"br0\"\n";
 
+/// A change of each object that is not a link, for a host that has others in their place.
+const OTHER_OBJECTS: &str = "version = 1\n\
+    [link.v0]\nveth = { peer = \"p0\" }\n\
+    addresses = [\"192.0.2.1/24\", { address = \"198.18.0.1/32\", peer = \"198.18.0.2\" }]\n\
+    [[route]]\nto = \"198.51.100.0/24\"\ndev = \"v0\"\nmetric = 9\nmtu = 1400\n\
+    [[route]]\nto = \"10.9.0.0/16\"\ntype = \"blackhole\"\n\
+    [[rule]]\npriority = 300\nto = \"203.0.113.0/24\"\ntable = 9\n\
+    [[rule]]\npriority = 301\nfrom = \"2001:db8::/32\"\niif = \"lo\"\naction = \"blackhole\"\n\
+    [[neighbour]]\ndev = \"v0\"\naddress = \"192.0.2.2\"\nmac = \"02:00:00:00:00:08\"\n\
+    [[neighbour]]\ndev = \"v0\"\naddress = \"203.0.113.2\"\nmac = \"02:00:00:00:00:08\"\n";
+
 /// What differs from run to run, made the same.
 fn normalised(mut value: Value) -> Value {
     match &mut value {
@@ -92,6 +103,27 @@ fn plan_apply_and_check_tell_the_same_as_json() {
 }
 
 #[test]
+fn the_changes_of_every_other_object_have_their_json() {
+    in_namespace("the_changes_of_every_other_object_have_their_json", || {
+        for words in [
+            "link add v0 type veth peer name p0",
+            "link set v0 up",
+            "addr add 203.0.113.9/24 dev v0",
+            "route add 198.51.100.0/24 dev v0 metric 9 proto 82",
+            "rule add priority 300 to 203.0.113.0/24 lookup 7 protocol 82",
+            "neigh add 203.0.113.2 dev v0 lladdr 02:00:00:00:00:07 nud permanent",
+        ] {
+            ip(words);
+        }
+        let (_folder, path) = document(OTHER_OBJECTS);
+        let path = path.to_string_lossy();
+        golden("plan-objects.json", vec![json(&run(&["plan", "--json", &path]))]);
+        let applied = run(&["apply", "--yes", &path]);
+        assert_eq!(status(&applied), Some(0), "{}", text(&applied.stdout));
+    });
+}
+
+#[test]
 fn what_cannot_be_done_is_told_for_each_object() {
     in_namespace("what_cannot_be_done_is_told_for_each_object", || {
         ip("link add taken type ifb");
@@ -115,7 +147,15 @@ fn what_cannot_be_done_is_told_for_each_object() {
 #[test]
 fn a_link_is_made_anew_after_a_yes_alone() {
     in_namespace("a_link_is_made_anew_after_a_yes_alone", || {
-        ip("link add br0 type ifb");
+        for words in [
+            "link add br0 type ifb",
+            "link set br0 up",
+            "link add link br0 name mv0 type macvlan",
+            "link set mv0 up",
+            "link add link br0 name mv1 type macvlan",
+        ] {
+            ip(words);
+        }
         let (_folder, path) = document("version = 1\n[link.br0]\nkind = \"bridge\"\n");
         let path = path.to_string_lossy();
         let kind = || links()["br0"]["linkinfo"]["info_kind"].clone();
@@ -123,7 +163,11 @@ fn a_link_is_made_anew_after_a_yes_alone() {
         assert_eq!(status(&blocked), Some(1));
         assert!(text(&blocked.stdout).contains("--recreate"), "the remedy is named");
         let planned = run(&["plan", "--recreate", "--json", &path]);
-        assert_eq!(json(&planned)["changes"][0]["recreate"], true);
+        golden("plan-recreate.json", vec![json(&planned)]);
+        let shown = run(&["plan", "--recreate", &path]);
+        let shown = text(&shown.stdout);
+        assert!(shown.contains("also removes link mv0"), "{shown}");
+        assert_eq!(shown.matches("interrupts").count(), 1, "mv0 does not come back: {shown}");
         let unasked = run(&["apply", "--recreate", &path]);
         assert_eq!(status(&unasked), Some(3));
         assert_eq!(kind(), "ifb");

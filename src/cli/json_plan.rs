@@ -36,6 +36,7 @@ fn step(step: &Step) -> Value {
         "name": name_of(&object),
         "set": set.collect::<Map<_, _>>(),
         "also_removes": step.also_removes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "interrupts": step.interrupts.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     if step.is_recreation() {
         value["recreate"] = true.into();

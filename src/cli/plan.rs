@@ -62,6 +62,10 @@ pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
             let along = out.ink(Ink::Gone, format_args!("also removes {object}"));
             out.line(format_args!("    {along}"))?;
         }
+        for object in &step.interrupts {
+            let stopped = out.ink(Ink::Warned, format_args!("interrupts {object}"));
+            out.line(format_args!("    {stopped}"))?;
+        }
     }
     for blocked in &plan.blocked {
         let mark = out.ink(Ink::Warned, "!");

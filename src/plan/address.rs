@@ -7,7 +7,7 @@ use crate::model::address::{
     Address, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_SECONDARY, scope_name,
 };
 use crate::model::change::{AddressAttributes, Change};
-use crate::model::consequences::Trigger;
+use crate::model::consequences::{Taken, Trigger};
 use crate::model::link::{IFF_RUNNING, Link};
 use crate::model::object::ObjectId;
 
@@ -129,7 +129,17 @@ impl Diff<'_> {
     fn delete(&mut self, position: u32, now: &Address, rank: Rank) {
         let Some(wanted) = self.desired.links.get(position as usize) else { return };
         let (link, key) = (wanted.name, now.key);
-        let also_removes = self.taken(Trigger::AddressGone(key));
+        // Whatever else is declared is there by the time that extra ones go.
+        let is_other = |own: &DesiredAddress| own.prefix.is_ipv4() && own.prefix != key.prefix;
+        let mut declared = wanted.addresses.iter().flatten();
+        let keeps_another = rank == Rank::DeleteAddress && declared.any(is_other);
+        let also_removes = match keeps_another && key.prefix.is_ipv4() {
+            true => {
+                let from = self.observed.routes_from(key.prefix.address);
+                self.named(from.map(|route| Taken::Route(route.key)))
+            }
+            false => self.taken(Trigger::AddressGone(key)),
+        };
         let change = Change::DeleteAddress { link, prefix: key.prefix, peer: key.peer };
         let subject = Subject::Addresses(position);
         self.step(subject, rank, change, Vec::new(), also_removes);
@@ -199,6 +209,7 @@ impl Diff<'_> {
 fn judge(own: &DesiredAddress, now: Option<&Address>) -> (Verdict, Vec<Difference>) {
     let mut differences = Vec::new();
     let Some(now) = now else {
+        differences.extend(own.peer.map(|peer| Difference::made("peer", Shown::Address(peer))));
         differences.extend(own.label.map(|label| Difference::made("label", Shown::Name(label))));
         differences.extend(own.scope.map(|scope| Difference::made("scope", scope_shown(scope))));
         return (Verdict::Put { replace: false }, differences);

@@ -321,10 +321,7 @@ mod tests {
     }
 
     fn planned(change: Change) -> Plan {
-        let (differences, also_removes) = (Vec::new(), Vec::new());
-        let (subject, rank) = (crate::plan::Subject::Strays, crate::plan::Rank::Address);
-        let (needs, needs_source) = (None, None);
-        let step = Step { change, differences, also_removes, subject, rank, needs, needs_source };
+        let step = Step::bare(change, crate::plan::Subject::Strays, crate::plan::Rank::Address);
         Plan { steps: vec![step], ..Plan::default() }
     }
 

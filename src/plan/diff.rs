@@ -3,10 +3,12 @@
 //! A whole plan is every object compared; a correction is the touched ones. Both come through
 //! the same functions, so they cannot disagree.
 
+use std::cell::OnceCell;
+
 use super::{Blocked, DesiredIndex, Difference, Plan, Rank, Reason, Step};
 use crate::desired::{Desired, DesiredLink, State};
 use crate::model::address::SCOPE_LINK;
-use crate::model::change::Change;
+use crate::model::change::{Change, LinkUpdate};
 use crate::model::consequences::{Standing, Taken, Trigger, taken_along};
 use crate::model::link::Link;
 use crate::model::network::Network;
@@ -36,6 +38,7 @@ pub(crate) struct Diff<'a> {
     pub(crate) desired: &'a Desired,
     pub(crate) index: &'a DesiredIndex,
     pub(crate) observed: &'a Network,
+    pub(crate) standing: &'a OnceCell<Standing>,
     /// Whether a link may be up when it is renamed, as it may since Linux 6.2.
     pub(crate) renames_live: bool,
     pub(crate) plan: &'a mut Plan,
@@ -91,7 +94,11 @@ impl Diff<'_> {
 
     /// The objects that go along, save those that go because the plan itself says so.
     pub(super) fn taken(&self, trigger: Trigger) -> Vec<ObjectId> {
-        let mut taken: Vec<_> = taken_along(self.observed, trigger)
+        self.named(taken_along(self.observed, trigger))
+    }
+
+    pub(super) fn named(&self, taken: impl IntoIterator<Item = Taken>) -> Vec<ObjectId> {
+        let mut taken: Vec<_> = taken
             .into_iter()
             .filter(|taken| !self.is_kernels_own(taken))
             .map(|taken| match taken {
@@ -108,11 +115,11 @@ impl Diff<'_> {
     pub(super) fn taken_with_link(
         &self,
         index: u32,
-        standing: &Standing,
         is_known: impl Fn(&Link) -> bool,
     ) -> Vec<ObjectId> {
         let mut taken = self.taken(Trigger::LinkGone(index));
-        for link in standing.along(index).into_iter().filter_map(|it| self.observed.link(it)) {
+        for link in self.standing().along(index) {
+            let Some(link) = self.observed.link(link) else { continue };
             if !is_known(link) {
                 taken.push(ObjectId::Link(link.name));
                 taken.extend(self.taken(Trigger::LinkGone(link.index)));
@@ -152,8 +159,48 @@ impl Diff<'_> {
         if matches!(change, Change::DeleteRoute(_)) {
             (needs, needs_source) = (None, None);
         }
-        let step = Step { change, differences, also_removes, subject, rank, needs, needs_source };
-        self.plan.steps.push(step);
+        let interrupts = self.interrupted(subject, rank, &change);
+        self.plan.steps.push(Step {
+            differences,
+            also_removes,
+            interrupts,
+            needs,
+            needs_source,
+            ..Step::bare(change, subject, rank)
+        });
+    }
+
+    /// The links that are up and carry nothing from such a step on until a later one.
+    fn interrupted(&self, subject: Subject, rank: Rank, change: &Change) -> Vec<ObjectId> {
+        let is_to_be_down = match subject {
+            Subject::Link(position) => {
+                let wanted = self.desired.links.get(position as usize);
+                wanted.is_some_and(|wanted| wanted.state == Some(State::Down))
+            }
+            _ => false,
+        };
+        let is_recreation = matches!(rank, Rank::Recreate { .. });
+        let name = match change {
+            Change::DeleteLink(name) if is_recreation => *name,
+            Change::SetLink(LinkUpdate { link, up: Some(false), .. }) if !is_to_be_down => *link,
+            _ => return Vec::new(),
+        };
+        let Some(index) = self.observed.index_of(name) else {
+            return Vec::new();
+        };
+        // What goes with a link that is deleted comes back only where it is declared.
+        let comes_back = |link: &&Link| {
+            !is_recreation || link.index == index || self.declared(link.name).is_some()
+        };
+        let along = self.standing().along(index);
+        let links = std::iter::once(index).chain(along).filter_map(|it| self.observed.link(it));
+        let links = links.filter(|link| link.is_up()).filter(comes_back);
+        links.map(|link| ObjectId::Link(link.name)).collect()
+    }
+
+    /// Which links are deleted with which; found out once, since that looks at all of them.
+    pub(super) fn standing(&self) -> &Standing {
+        self.standing.get_or_init(|| Standing::new(self.observed))
     }
 
     pub(super) fn block(&mut self, subject: Subject, object: ObjectId, reason: Reason) {

@@ -6,7 +6,7 @@ use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Reason, Shown};
 use crate::desired::{DesiredLink, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer};
-use crate::model::consequences::{Standing, Trigger};
+use crate::model::consequences::Trigger;
 use crate::model::kind::{Key, Settings, Value, ValueType};
 use crate::model::link::Link;
 use crate::model::object::ObjectId;
@@ -20,8 +20,7 @@ impl Diff<'_> {
         match (self.find(wanted, bound), wanted.state) {
             (None, Some(State::Absent)) => {}
             (Some(found), Some(State::Absent)) => {
-                let standing = Standing::new(self.observed);
-                let also_removes = self.taken_with_link(found.index, &standing, |along| {
+                let also_removes = self.taken_with_link(found.index, |along| {
                     let declared = self.declared(along.name);
                     declared.is_some_and(|along| along.state == Some(State::Absent))
                 });

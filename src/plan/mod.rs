@@ -20,6 +20,7 @@ mod strays;
 pub(crate) mod tests;
 mod undo;
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 pub use self::cuts::{Session, cuts};
@@ -55,6 +56,9 @@ pub struct Step {
     pub differences: Vec<Difference>,
     /// What the kernel takes away by itself because of it.
     pub also_removes: Vec<ObjectId>,
+    /// The links that carry nothing until a later step: those that are taken down for a change, or
+    /// made anew, with what stands on them. What goes for good is in `also_removes`.
+    pub interrupts: Vec<ObjectId>,
     pub(crate) subject: Subject,
     pub(crate) rank: Rank,
     /// A link that must exist by then, beside those that the change names.
@@ -215,8 +219,15 @@ impl Plan {
     pub fn new(desired: &Desired, observed: &Network) -> Self {
         let index = DesiredIndex::new(desired);
         let mut plan = Self::default();
-        let mut diff =
-            Diff { desired, index: &index, observed, renames_live: true, plan: &mut plan };
+        let standing = OnceCell::new();
+        let mut diff = Diff {
+            desired,
+            index: &index,
+            observed,
+            standing: &standing,
+            renames_live: true,
+            plan: &mut plan,
+        };
         for subject in index.subjects() {
             diff.subject(subject, None);
         }
@@ -241,6 +252,13 @@ impl Plan {
 }
 
 impl Step {
+    /// A step of which nothing more is to be told.
+    pub(crate) fn bare(change: Change, subject: Subject, rank: Rank) -> Self {
+        let (differences, also_removes, interrupts) = (Vec::new(), Vec::new(), Vec::new());
+        let (needs, needs_source) = (None, None);
+        Self { change, differences, also_removes, interrupts, subject, rank, needs, needs_source }
+    }
+
     /// Whether a link is deleted to be made anew, which [`Desired::with_recreation`] allows.
     pub fn is_recreation(&self) -> bool {
         matches!(self.rank, Rank::Recreate { .. })

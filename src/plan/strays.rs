@@ -14,7 +14,7 @@ use crate::desired::{Owner, PROTOCOL_DEFAULT};
 use crate::limits::LINK_DEPTH_MAX;
 use crate::model::address::Address;
 use crate::model::change::Change;
-use crate::model::consequences::{Standing, Trigger};
+use crate::model::consequences::Trigger;
 use crate::model::link::Link;
 use crate::model::route::Route;
 
@@ -56,10 +56,9 @@ impl Diff<'_> {
 
     fn stray_links(&mut self, strays: &HashSet<u32>) {
         let observed = self.observed;
-        let standing = Standing::new(observed);
         for link in observed.links().filter(|link| strays.contains(&link.index)) {
             let is_known = |along: &Link| strays.contains(&along.index);
-            let also_removes = self.taken_with_link(link.index, &standing, is_known);
+            let also_removes = self.taken_with_link(link.index, is_known);
             let rank = Rank::DeleteLink { depth: Reverse(self.observed_depth(link)) };
             let change = Change::DeleteLink(link.name);
             self.step(Subject::Strays, rank, change, Vec::new(), also_removes);

@@ -130,19 +130,7 @@ impl Undo {
                 break;
             }
         }
-        let step = |change| {
-            let (differences, also_removes) = (Vec::new(), Vec::new());
-            let (subject, rank) = (Subject::Strays, Rank::Address);
-            Step {
-                change,
-                differences,
-                also_removes,
-                subject,
-                rank,
-                needs: None,
-                needs_source: None,
-            }
-        };
+        let step = |change| Step::bare(change, Subject::Strays, Rank::Address);
         Plan { steps: steps.into_iter().map(step).collect(), ..Plan::default() }
     }
 

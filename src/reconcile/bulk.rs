@@ -110,7 +110,7 @@ impl Reconcile {
         }
         let subject = bulk.doomed.first().map_or(Subject::Strays, |it| it.deletion.step.subject);
         let rank = Rank::DeleteLink { depth: std::cmp::Reverse(0) };
-        let step = step(Change::DeleteGroup(group), subject, rank);
+        let step = Step::bare(Change::DeleteGroup(group), subject, rank);
         let noticed = Noticed { at: now, sender: 0 };
         self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Group });
         bulk.stage = Stage::Deleting;
@@ -165,10 +165,5 @@ fn is_the_same(now: &Link, then: &Link, group: u32) -> bool {
 
 fn set_group(name: LinkName, group: u32, subject: Subject, rank: Rank) -> Step {
     let update = LinkUpdate { group: Some(group), ..LinkUpdate::new(name) };
-    step(Change::SetLink(update), subject, rank)
-}
-
-fn step(change: Change, subject: Subject, rank: Rank) -> Step {
-    let (differences, also_removes) = (Vec::new(), Vec::new());
-    Step { change, differences, also_removes, subject, rank, needs: None, needs_source: None }
+    Step::bare(Change::SetLink(update), subject, rank)
 }

@@ -15,6 +15,7 @@ mod tests;
 mod touched;
 mod track;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -28,6 +29,7 @@ use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET};
 use crate::model::address::Address;
 use crate::model::change::{Change, NewLink};
+use crate::model::consequences::Standing;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 pub use crate::model::refusal::Outcome;
@@ -116,6 +118,12 @@ enum Role {
     Group,
     /// It moves a link that was not deleted back.
     Restore,
+}
+
+/// What the subjects of a round are compared with.
+struct View<'a> {
+    network: &'a Network,
+    standing: OnceCell<Standing>,
 }
 
 impl Reconcile {
@@ -254,8 +262,9 @@ impl Reconcile {
         let mut subjects: Vec<_> = dirty.keys().copied().collect();
         subjects.sort_unstable();
         let mut plan = Plan::default();
+        let view = View { network, standing: OnceCell::new() };
         for &subject in &subjects {
-            self.compare(now, subject, network, &mut plan);
+            self.compare(now, subject, &view, &mut plan);
         }
         plan.sort();
         if self.mode == Mode::Report {
@@ -278,7 +287,8 @@ impl Reconcile {
     }
 
     /// Compares one subject: its steps go into `plan`, its obstacles are reported when new.
-    fn compare(&mut self, now: Instant, subject: Subject, network: &Network, plan: &mut Plan) {
+    fn compare(&mut self, now: Instant, subject: Subject, view: &View<'_>, plan: &mut Plan) {
+        let (network, standing) = (view.network, &view.standing);
         let position = match subject {
             Subject::Link(at) | Subject::Addresses(at) => Some(at),
             Subject::Route(_) | Subject::Rule(_) | Subject::Neighbour(_) | Subject::Strays => None,
@@ -292,8 +302,14 @@ impl Reconcile {
         if position.is_some_and(|at| self.is_moved(at)) {
             self.block_moved(subject, &mut own);
         } else {
-            let (desired, index, renames_live) = (&self.desired, &self.index, self.renames_live);
-            let mut diff = Diff { desired, index, observed: network, renames_live, plan: &mut own };
+            let mut diff = Diff {
+                desired: &self.desired,
+                index: &self.index,
+                observed: network,
+                standing,
+                renames_live: self.renames_live,
+                plan: &mut own,
+            };
             diff.subject(subject, bound);
         }
         if subject == Subject::Strays {
