@@ -1,5 +1,7 @@
 //! Changes the network: makes it as declared, once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::desired::Desired;
@@ -14,6 +16,19 @@ use crate::reconcile::{Attempt, Mode, Report};
 #[derive(Debug)]
 pub struct Applier {
     engine: Engine,
+    progress: Progress,
+}
+
+/// How far an [`Applier`] has got, for another thread to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicUsize>);
+
+impl Progress {
+    /// How many changes it has sent and had an answer to, since it was opened. Changes that are
+    /// sent together are counted together.
+    pub fn attempted(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How to open an [`Applier`].
@@ -48,7 +63,7 @@ pub enum ApplyError {
 impl ApplierBuilder {
     /// Opens the ring and the sockets, on this thread and in its network namespace.
     pub fn open(self) -> Result<Applier, ApplyError> {
-        Ok(Applier { engine: Engine::open(&self.options)? })
+        Ok(Applier { engine: Engine::open(&self.options)?, progress: Progress::default() })
     }
 }
 
@@ -194,6 +209,11 @@ impl Applier {
         self.engine.canceller()
     }
 
+    /// How far it has got, for another thread to look at while an `apply` is under way.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.engine.host().counters()
@@ -212,6 +232,7 @@ impl Applier {
         while let Some(told) = self.engine.host_mut().poll_report() {
             if let Report::Attempted(attempt) = told {
                 attempts.push(*attempt);
+                self.progress.0.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

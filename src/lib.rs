@@ -56,7 +56,7 @@ mod session;
 mod watcher;
 mod wire;
 
-pub use self::applier::{Applier, ApplierBuilder, ApplyError, ApplyReport};
+pub use self::applier::{Applier, ApplierBuilder, ApplyError, ApplyReport, Progress};
 pub use self::desired::Desired;
 pub use self::engine::{Canceller, EngineError};
 pub use self::host::Counters;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::exit::{Exit, Failure};
 use super::json_plan::{self, Leftover};
 use super::out::{Ink, Out};
+use super::progress::{self, Bar};
 use super::{plan, run, session, start};
 use crate::applier::{Applier, ApplyError, ApplyReport};
 use crate::desired::Desired;
@@ -140,7 +141,9 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn apply(&mut self, out: &mut Out) -> Result<bool, Failure> {
-        if !self.how.yes || !self.sessions.is_empty() {
+        let mut bar = None;
+        let shows_progress = progress::is_wanted(out);
+        if !self.how.yes || !self.sessions.is_empty() || shows_progress {
             let plan = self.applier.plan(self.desired)?;
             let closing = match self.report.attempts.is_empty() {
                 true => session::NOTHING_CHANGED,
@@ -151,9 +154,14 @@ impl<'a> Work<'a> {
             if !self.how.yes && !may_go_on(&plan, self.how.look, answer, answers, closing, out)? {
                 return Ok(false);
             }
+            if shows_progress && !plan.steps.is_empty() {
+                bar = Some(Bar::start(self.applier.progress(), plan.steps.len())?);
+            }
         }
         self.start.get_or_insert_with(Instant::now);
-        let (report, is_interrupted) = match self.applier.apply(self.desired) {
+        let applied = self.applier.apply(self.desired);
+        drop(bar);
+        let (report, is_interrupted) = match applied {
             Ok(report) => (report, false),
             Err(ApplyError::Cancelled(report)) => (*report, true),
             Err(error) => return Err(error.into()),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process;
+use std::thread::{self, JoinHandle};
 
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
@@ -95,13 +96,15 @@ pub(super) fn on_signal(
         signals.wait();
         process::exit(Exit::Interrupted.code().into());
     };
-    on_thread("ringlink-signal", wait)
+    on_thread("ringlink-signal", wait)?;
+    Ok(())
 }
 
-/// Starts a thread that nobody waits for.
-pub(super) fn on_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::Cannot(format!("cannot start a thread: {error}"))),
-    }
+/// Starts a thread, which few wait for.
+pub(super) fn on_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Failure> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| Failure::Cannot(format!("cannot start a thread: {error}")))
 }
