@@ -4,7 +4,7 @@ use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Reason, Shown};
 use crate::desired::{DesiredAddress, DesiredLink, State};
 use crate::model::address::{
-    Address, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_SECONDARY, scope_name,
+    Address, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_SECONDARY, Prefix, scope_name,
 };
 use crate::model::change::{AddressAttributes, Change};
 use crate::model::consequences::{Taken, Trigger};
@@ -129,8 +129,12 @@ impl Diff<'_> {
     fn delete(&mut self, position: u32, now: &Address, rank: Rank) {
         let Some(wanted) = self.desired.links.get(position as usize) else { return };
         let (link, key) = (wanted.name, now.key);
-        // Whatever else is declared is there by the time that extra ones go.
-        let is_other = |own: &DesiredAddress| own.prefix.is_ipv4() && own.prefix != key.prefix;
+        // Whatever else is declared is there by the time that extra ones go; in the same subnet it
+        // may be a secondary, which goes along.
+        let subnet = Prefix { address: key.peer.unwrap_or(key.prefix.address), ..key.prefix };
+        let subnet = subnet.network();
+        let is_other =
+            |own: &DesiredAddress| own.prefix.is_ipv4() && own.reaches().network() != subnet;
         let mut declared = wanted.addresses.iter().flatten();
         let keeps_another = rank == Rank::DeleteAddress && declared.any(is_other);
         let also_removes = match keeps_another && key.prefix.is_ipv4() {
