@@ -11,8 +11,8 @@ const HEAD: &str = "\
 # Kinds of links and their keys
 
 Made from the key tables (`src/model/kind/`) by `RINGLINK_BLESS=1 cargo test --test keys`. Every key is
-declared, applied, compared with `ip -d -j`, changed and planned anew by `tests/kinds.rs`, on the kernels
-of `scripts/kernels`. What is not given is left alone: a default is what the kernel takes for a new link.
+declared, applied, compared with `ip -d -j`, planned anew, exported, changed and destroyed by `tests/kinds.rs`,
+on the kernels of `scripts/kernels`. What is not given is left alone: a default is what the kernel takes for a new link.
 A key that is set *at creation* only cannot be changed afterwards: where it differs `plan` says so, and
 `--recreate` makes the link anew. One that is set *while down* takes an up link down for that moment.
 ";

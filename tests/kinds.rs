@@ -252,9 +252,12 @@ fn found(key: &Key, name: &str, link: &Json, data: &Json) -> String {
     }
 }
 
+/// How each document here begins.
+const OWNER: &str = "version = 1\n[owner]\nname = 'keys'\n";
+
 /// Applies a document; what the report says of it. `None` where the kernel has no such kind.
 fn applied(applier: &mut Applier, text: &str, recreates: bool) -> Option<Result<(), String>> {
-    let desired = Desired::from_toml("test.toml", &format!("version = 1\n{text}"));
+    let desired = Desired::from_toml("test.toml", &format!("{OWNER}{text}"));
     let desired = desired.unwrap_or_else(|error| panic!("{error}\n{text}"));
     let desired = if recreates { desired.with_recreation() } else { desired };
     let report = applier.apply(&desired).expect("it goes on");
@@ -322,10 +325,29 @@ fn try_key(
         if !IP_MAY_LACK.contains(&key.name) || link.contains(&format!("\"{name}\"")) {
             assert_eq!(shown, as_shown(key, value), "{what} = {value}: {link}");
         }
-        let desired = Desired::from_toml("test.toml", &format!("version = 1\n{text}"));
+        let desired = Desired::from_toml("test.toml", &format!("{OWNER}{text}"));
         let plan = applier.plan(&desired.expect("a valid document")).expect("a plan");
         assert!(plan.is_empty(), "{what} = {value}: {plan:#?}");
+        exported(applier, &format!("{what} = {value}"));
     }
+}
+
+/// What is there, written as a document, is what is there.
+fn exported(applier: &mut Applier, what: &str) {
+    let text = Desired::export(applier.observed(), |_| true);
+    let desired = Desired::from_toml("export.toml", &text);
+    let desired = desired.unwrap_or_else(|error| panic!("{what}: {error}\n{text}"));
+    let plan = applier.plan(&desired).expect("a plan");
+    assert!(plan.is_empty(), "{what}: {plan:#?}\n{text}");
+}
+
+/// What the owner of all documents here has made goes, and nothing else.
+fn destroyed(applier: &mut Applier) {
+    let owner = Desired::from_toml("owner.toml", OWNER).expect("a valid document");
+    let report = applier.apply(&owner.destroyed().expect("an owner")).expect("it goes on");
+    assert!(report.converged, "{report:#?}");
+    let left = links();
+    assert!(!["x0", "m0", "v0"].iter().any(|made| left.contains_key(*made)), "{left:#?}");
 }
 
 fn ground() {
@@ -355,8 +377,7 @@ fn every_key(test: &str, kind: &str) {
         assert_eq!(links()["x0"]["linkinfo"]["info_kind"], kind.name);
         for key in kind.keys {
             // What the last key left, where this kernel could make it.
-            let gone = applied(&mut applier, "[link.x0]\nstate = 'absent'\n", false);
-            gone.expect("a deletion").unwrap_or_else(|report| panic!("{report}"));
+            destroyed(&mut applier);
             let special = special(kind.name, key.name);
             let mut given = vec![key.name];
             given.extend(special.beside.split(", ").filter_map(|it| Some(it.split_once(" = ")?.0)));
@@ -364,6 +385,7 @@ fn every_key(test: &str, kind: &str) {
             let document = |own: &str| format!("[link.x0]\n{} = {{ {others}{own} }}\n", kind.name);
             try_key(&mut applier, key, kind, "x0", &document);
         }
+        destroyed(&mut applier);
     });
 }
 
@@ -387,6 +409,7 @@ fn every_key_of_ports(test: &str, kind: &str, beside: &str) {
             }
             try_key(&mut applier, key, port, "v0", &document);
         }
+        destroyed(&mut applier);
     });
 }
 
@@ -445,7 +468,7 @@ fn every_key_of_every_link() {
         for key in Kind::LINK.keys {
             let document = |own: &str| format!("[link.v0]\nveth = {{ peer = 'q0' }}\n{own}\n");
             try_key(&mut applier, key, Kind::LINK, "v0", &document);
-            ip("link del v0");
+            destroyed(&mut applier);
         }
         // On a device that is not ours, and all at once.
         ip("link add i0 type ifb");
