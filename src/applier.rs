@@ -95,7 +95,8 @@ impl Applier {
             let now = self.engine.now();
             let is_done = self.engine.host_mut().is_done(now);
             self.collect(&mut report.attempts);
-            if is_done {
+            let host = self.engine.host();
+            if is_done || (host.is_halted() && !host.is_busy()) {
                 break;
             }
             if self.work(now)? == Turn::Cancelled {
@@ -202,6 +203,13 @@ impl Applier {
     /// (nl_pid in netlink(7); not a process id).
     pub fn port(&self) -> u32 {
         self.engine.port()
+    }
+
+    /// Sends that many changes, counted from the first, and no more: an [`apply`](Self::apply) ends
+    /// with the answer to the last of them. The tests of what a crash leaves stop at each change so.
+    #[doc(hidden)]
+    pub fn halt_after(&mut self, changes: u64) {
+        self.engine.host_mut().halt_after(changes);
     }
 
     /// Ends an `apply` between two batches, from another thread.

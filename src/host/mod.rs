@@ -73,6 +73,8 @@ pub(crate) struct Host {
     verified: Option<u64>,
     /// Whether no more changes are sent, until there is something else to be reached.
     halted: bool,
+    /// The count of changes at which no more are sent.
+    changes_max: u64,
     /// When to read the tables if something is still in doubt.
     doubt_until: Option<Instant>,
     /// Whether that time has come, and what is queued at the event socket may still settle it.
@@ -103,6 +105,7 @@ impl Host {
             receive_buffer_bytes,
             verified: None,
             halted: false,
+            changes_max: u64::MAX,
             doubt_until: None,
             doubting: false,
             failed: None,
@@ -164,6 +167,16 @@ impl Host {
     /// Sends no more changes; those under way are still answered, and then it is not busy.
     pub(crate) fn halt(&mut self) {
         self.halted = true;
+    }
+
+    /// Halts when that many changes have been sent, counted from the first.
+    pub(crate) fn halt_after(&mut self, changes: u64) {
+        self.changes_max = changes;
+    }
+
+    /// Whether no more changes are sent.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted
     }
 
     /// Whether everything that was to be sent has been, and was answered.
@@ -310,6 +323,10 @@ impl Host {
         let resolve = |name| network.index_of(name);
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = step.change;
+            if self.counters.changes >= self.changes_max {
+                self.halted = true;
+                break;
+            }
             if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
                 break;
             }
