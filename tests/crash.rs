@@ -11,9 +11,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use common::program::{document, run, status, text, write};
-use common::{in_namespace, ip, ip_batch, ip_json, routes};
+use common::churn::{Random, seed};
+use common::netlink::{Asker, CREATE, RTM_DELADDR, RTM_NEWADDR, Requests};
+use common::program::{Running, document, run, status, text, write};
+use common::{eventually, in_namespace, ip, ip_batch, ip_json, routes, slowness, work};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,9 +26,12 @@ use ringlink::{Applier, Desired};
 const VICTIM: &str = "RINGLINK_TEST_VICTIM";
 const WORKERS: usize = 3;
 
-/// A hundred links: bridges with their ports, pairs with addresses and routes, and what stands on
-/// them. `later` is the same document some time on: half of it is gone, and much is otherwise.
-fn a_hundred_links(later: bool) -> String {
+/// How many pairs make [`network`] one of a hundred links.
+const PAIRS: usize = 40;
+
+/// Bridges with their ports, pairs with addresses and routes, and what stands on them. `later` is
+/// the same document some time on: half of it is gone, and much is otherwise.
+fn network(pairs: usize, later: bool) -> String {
     let mut text = "version = 1\n[owner]\nname = \"crash\"\ngroup = 4710\nprune = true\n\
                     protocol = 201\n"
         .to_owned();
@@ -37,25 +43,26 @@ fn a_hundred_links(later: bool) -> String {
              addresses = [\"192.0.{bridge}.1/24\", \"2001:db8:f:{bridge}::{own}/64\"]\n"
         ));
     }
-    for pair in (0..40).filter(|pair| !later || pair % 2 == 0) {
+    for pair in (0..pairs).filter(|pair| !later || pair % 2 == 0) {
         add(format_args!("[link.v{pair}]\nveth = {{ peer = \"p{pair}\" }}\nmtu = {mtu}\n"));
-        if pair < 12 {
+        if pair < pairs / 3 {
             let bridge = (pair + usize::from(later)) % 4;
             add(format_args!("master = \"br{bridge}\"\nport = {{ learning = {later} }}\n"));
-        } else if pair < 30 {
+        } else if pair < pairs * 3 / 4 {
             add(format_args!(
                 "addresses = [\"10.1.{pair}.{own}/24\", \"2001:db8:1:{pair}::1/64\"]\n\
                  [[route]]\nto = \"10.2.{pair}.0/24\"\nvia = \"10.1.{pair}.{via}\"\n\
                  dev = \"v{pair}\"\n"
             ));
         }
-        let state = if later && pair > 30 { "down" } else { "up" };
+        let state = if later && pair > pairs * 3 / 4 { "down" } else { "up" };
         add(format_args!("[link.p{pair}]\nstate = \"{state}\"\n"));
     }
     for at in (0..4).filter(|at| !later || *at == 3) {
         let mode = if later { "private" } else { "bridge" };
+        let lower = pairs - 4 + at;
         add(format_args!(
-            "[link.mv{at}]\nmacvlan = {{ dev = \"v3{at}\", mode = \"{mode}\" }}\n\
+            "[link.mv{at}]\nmacvlan = {{ dev = \"v{lower}\", mode = \"{mode}\" }}\n\
              addresses = [\"10.3.{at}.1/24\"]\n\
              [link.vx{at}]\nvxlan = {{ id = {at}, dev = \"br{at}\", remote = \"192.0.{at}.{via}\", \
              dstport = 4789 }}\n"
@@ -202,14 +209,14 @@ fn killed_after_each_message(from: Option<Goal<'_>>, goal: Goal<'_>) {
     let before = state();
     let changes = goal.reach();
     let wanted = state();
-    assert!(changes >= 100 && before != wanted, "only {changes} messages");
-    eprintln!("{changes} messages");
+    assert!(changes >= 40 && before != wanted, "only {changes} messages");
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
-                    let k = next.fetch_add(1, Ordering::Relaxed);
+                    // A guest under emulation tries some of them.
+                    let k = next.fetch_add(slowness().into(), Ordering::Relaxed);
                     if k > changes {
                         return;
                     }
@@ -227,7 +234,7 @@ fn killed_after_each_message(from: Option<Goal<'_>>, goal: Goal<'_>) {
 #[test]
 fn killed_after_any_message_of_a_creation_it_is_made_by_the_next() {
     in_namespace("killed_after_any_message_of_a_creation_it_is_made_by_the_next", || {
-        let (_folder, path) = document(&a_hundred_links(false));
+        let (_folder, path) = document(&network(PAIRS, false));
         killed_after_each_message(None, Goal { path: &path, destroys: false });
     });
 }
@@ -235,9 +242,9 @@ fn killed_after_any_message_of_a_creation_it_is_made_by_the_next() {
 #[test]
 fn killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next() {
     in_namespace("killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next", || {
-        let (folder, path) = document(&a_hundred_links(true));
+        let (folder, path) = document(&network(PAIRS, true));
         let before = folder.path().join("before.toml");
-        write(&before, &a_hundred_links(false));
+        write(&before, &network(PAIRS, false));
         let from = Goal { path: &before, destroys: false };
         killed_after_each_message(Some(from), Goal { path: &path, destroys: false });
     });
@@ -246,8 +253,78 @@ fn killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next() 
 #[test]
 fn killed_after_any_message_of_a_destruction_it_is_finished_by_the_next() {
     in_namespace("killed_after_any_message_of_a_destruction_it_is_finished_by_the_next", || {
-        let (_folder, path) = document(&a_hundred_links(false));
+        let (_folder, path) = document(&network(PAIRS / 4, false));
         let from = Goal { path: &path, destroys: false };
         killed_after_each_message(Some(from), Goal { path: &path, destroys: true });
+    });
+}
+
+/// How often a resync is killed; each at another moment.
+const RESYNCS: usize = 12;
+/// More notifications of addresses than the 16 MiB hold that the kernel makes of 8.
+const FLOOD: usize = 30_000;
+
+/// `run`, once it has converged, overrun with news and drift while it is stopped.
+fn overrun(path: &Path) -> Running {
+    let mut program = Running::start(&["run", &path.to_string_lossy()]);
+    program.line_with("converged");
+    program.signal(Signal::SIGSTOP);
+    ip_batch(
+        "link del v3\nlink set v9 down\nlink set br0 down\nlink set v8 mtu 1280\nlink del mv2\n\
+         addr flush dev v10\nroute del 10.2.11.0/24\nlink add i9 type ifb\nlink set i9 group 4710\n",
+    );
+    let dev = ip_json("link show dev lo")[0]["ifindex"].as_u64().expect("an index");
+    let dev = u32::try_from(dev).expect("an index of 32 bits");
+    let (asker, mut requests) = (Asker::open(), Requests::default());
+    for at in 0..FLOOD {
+        let message_type = if at % 2 == 0 { RTM_NEWADDR } else { RTM_DELADDR };
+        requests.address(message_type, CREATE, dev, [127, 9, 9, 9].into(), 32);
+        if at % 100 == 99 {
+            asker.send(&mut requests);
+        }
+    }
+    program
+}
+
+#[test]
+fn killed_in_the_middle_of_a_resync_it_converges_at_the_next_start() {
+    in_namespace("killed_in_the_middle_of_a_resync_it_converges_at_the_next_start", || {
+        let (_folder, path) = document(&network(PAIRS / 2, false));
+        fresh_namespace();
+        let mut program = overrun(&path);
+        let wanted_links = 2 * PAIRS / 2 + 4 + 8 + 8;
+        // One that is left alone tells how long it takes, and what comes of it.
+        let start = Instant::now();
+        program.signal(Signal::SIGCONT);
+        program.line_with("resync:");
+        let mut said = String::new();
+        let check = || {
+            let output = run(&["check", &path.to_string_lossy()]);
+            said = text(&output.stdout) + &text(&output.stderr);
+            status(&output) == Some(0)
+        };
+        assert!(eventually(Duration::from_secs(30), check), "{said}");
+        let took = start.elapsed();
+        assert_eq!(program.end(Signal::SIGTERM), Some(0));
+        let wanted = state();
+        let is_ours = |line: &&String| line.contains(" group \"4710\"");
+        assert_eq!(wanted.iter().filter(is_ours).count(), wanted_links, "{wanted:#?}");
+        let mut random = Random::new(seed());
+        for at in 0..work(RESYNCS).max(2) {
+            fresh_namespace();
+            let program = overrun(&path);
+            program.signal(Signal::SIGCONT);
+            let delay = took.mul_f64(f64::from(random.below(1_000)) / 1_000.0);
+            std::thread::sleep(delay);
+            program.end(Signal::SIGKILL);
+            let mut program = Running::start(&["run", &path.to_string_lossy()]);
+            program.line_with("converged");
+            let is_so = eventually(Duration::from_secs(30), || state() == wanted);
+            let when = format!("resync {at} killed after {delay:?}");
+            if !is_so {
+                expect_equal(&state(), &wanted, &when);
+            }
+            assert_eq!(program.end(Signal::SIGTERM), Some(0));
+        }
     });
 }
