@@ -1,7 +1,8 @@
 //! Many deletions as one: the links move into the group of the doomed, and the group is deleted.
+//! Where all that the owner made goes, its own group is.
 //!
 //! Deleted one by one, each link waits for the kernel's RCU; a group waits once. But a group is a
-//! number that anyone can set, so between the moves and the deletion the tables are read anew, and
+//! number that anyone can set, so before the deletion the tables are read anew, and
 //! only links that are still the ones meant are in the group then, or nothing is deleted so. The
 //! kernel refuses a group whole: what it refuses is deleted one by one.
 
@@ -21,6 +22,8 @@ use crate::plan::{Rank, Step, Subject};
 pub(super) struct Bulk {
     group: u32,
     doomed: Vec<Doomed>,
+    /// How many of them, from the first on, are in the group. The answers come in their order.
+    moved: usize,
     pub(super) stage: Stage,
 }
 
@@ -52,7 +55,6 @@ impl Reconcile {
         let Some(owner) = &self.desired.owner else {
             return;
         };
-        let group = owner.doomed();
         let eligible = |pending: &Pending| match pending.step.change {
             Change::DeleteLink(name) => {
                 let made = |link: &&Link| !link.kind.is_empty();
@@ -60,9 +62,17 @@ impl Reconcile {
             }
             _ => None,
         };
-        if self.round.iter().filter_map(eligible).count() <= DELETIONS_SINGLY_MAX {
+        let count = self.round.iter().filter_map(eligible).count();
+        if count <= DELETIONS_SINGLY_MAX {
             return;
         }
+        // Where all that bears the owner's mark goes it is together already, and whatever gets that
+        // mark meanwhile is the owner's and to go too.
+        let is_marked = |link: &&Link| link.group == owner.group;
+        let is_whole = owner.prune
+            && self.round.iter().filter_map(eligible).filter(is_marked).count() == count
+            && network.links().filter(is_marked).count() == count;
+        let group = if is_whole { owner.group } else { owner.doomed() };
         let mut doomed = Vec::new();
         let mut round = Vec::new();
         for pending in std::mem::take(&mut self.round) {
@@ -80,7 +90,7 @@ impl Reconcile {
         // What waits for nothing is not moved, and then there is no answer to wait for either.
         let stage = if round.is_empty() { Stage::Moved } else { Stage::Moving };
         self.round = round.into();
-        self.bulk = Some(Bulk { group, doomed, stage });
+        self.bulk = Some(Bulk { group, doomed, moved: 0, stage });
     }
 
     /// Whether the tables are to be read now, before a group is deleted. Says so once.
@@ -139,12 +149,15 @@ impl Reconcile {
     /// A link was moved, or could not be: `deletion` is what is told of it then.
     pub(super) fn handle_moved_to_group(&mut self, name: LinkName, is_done: bool) -> Option<Step> {
         let bulk = self.bulk.as_mut()?;
-        let at = bulk.doomed.iter().position(|it| it.link.name == name)?;
+        let rest = bulk.doomed.get(bulk.moved..)?;
+        let at = bulk.moved + rest.iter().position(|it| it.link.name == name)?;
+        bulk.moved = at;
         if is_done {
+            bulk.moved += 1;
             self.moved.insert(name, bulk.doomed[at].link.group);
             return None;
         }
-        Some(bulk.doomed.swap_remove(at).deletion.step)
+        Some(bulk.doomed.remove(at).deletion.step)
     }
 
     /// A link that the kernel does not delete goes back to the group that it was taken from.

@@ -429,10 +429,11 @@ impl Reconcile {
         };
         let goes = |pending: &Pending| {
             let deleted = pending.step.change.object();
-            pending.step.is_recreation()
-                && [link, step.needs].into_iter().flatten().any(|it| ObjectId::Link(it) == deleted)
+            [link, step.needs].into_iter().flatten().any(|it| ObjectId::Link(it) == deleted)
         };
-        !step.is_recreation() && self.round.iter().any(goes)
+        // They come first in a plan, and so in the round.
+        let mut recreations = self.round.iter().take_while(|it| it.step.is_recreation());
+        !step.is_recreation() && recreations.any(goes)
     }
 
     fn note_convergence(&mut self, now: Instant) {

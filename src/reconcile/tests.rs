@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Mode, Reconcile, Report};
-use crate::desired::{Desired, LinkDeclaration, Owner};
+use crate::desired::{Desired, DesiredBuilder, LinkDeclaration, Owner, State};
 use crate::limits::{RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
 use crate::model::address::{AddressKey, Prefix};
 use crate::model::change::{Change, LinkUpdate};
@@ -358,16 +358,30 @@ fn a_change_without_effect_is_told_and_retried_with_a_delay() {
     assert!(desk.wait() >= RETRY_DELAY_MIN);
 }
 
-/// A state of nothing, whose owner made `i0` to `i9`; `i0` bears no mark.
+/// Nothing is declared, and an owner made `i1` to `i9`; `i0` bears no mark.
 fn ten_strays(mode: Mode) -> (Desk, Owner) {
+    strays_beside(mode, Desired::builder())
+}
+
+/// The same beside `kept`, which is declared and the owner's.
+fn ten_strays_beside_a_kept_link(mode: Mode) -> (Desk, Owner) {
+    strays_beside(mode, Desired::builder().link(of_kind("kept", "ifb")))
+}
+
+fn strays_beside(mode: Mode, desired: DesiredBuilder) -> (Desk, Owner) {
     let owner = Owner { prune: true, ..Owner::new("host") };
-    let desired = Desired::builder().owner(owner.clone()).build().expect("valid");
+    let desired = desired.owner(owner.clone()).build().expect("valid");
+    let has_kept = !desired.links.is_empty();
     let mut desk = Desk::new(mode, desired);
+    let mut link_is = |index, own_name: &str, group| {
+        let (kind, flags) = (KindName::truncated(b"ifb"), IFF_UP);
+        desk.link_is(Link { kind, flags, group, ..Link::new(index, name(own_name)) });
+    };
     for at in 0..10 {
-        let mut link = Link::new(10 + at, name(&format!("i{at}")));
-        link.kind = KindName::truncated(b"ifb");
-        link.group = if at == 0 { 0 } else { owner.group };
-        desk.link_is(link);
+        link_is(10 + at, &format!("i{at}"), if at == 0 { 0 } else { owner.group });
+    }
+    if has_kept {
+        link_is(30, "kept", owner.group);
     }
     (desk, owner)
 }
@@ -384,8 +398,34 @@ fn deletions(told: &[Report]) -> Vec<(LinkName, Outcome)> {
 }
 
 #[test]
-fn many_strays_are_deleted_as_one_group_and_each_is_told() {
+fn a_group_that_goes_whole_is_not_moved_first() {
     let (mut desk, owner) = ten_strays(Mode::Once);
+    assert_eq!(desk.settle(), [Change::DeleteGroup(owner.group)]);
+    let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
+    assert_eq!(left, [name("i0")]);
+    assert_eq!(deletions(&desk.told).len(), 9);
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn an_owner_that_prunes_nothing_loses_what_was_meant_alone() {
+    let owner = Owner::new("host");
+    let absent = |at| LinkDeclaration::new(name(&format!("i{at}"))).state(State::Absent);
+    let desired =
+        (1..10).map(absent).fold(Desired::builder().owner(owner.clone()), |it, link| it.link(link));
+    let mut desk = Desk::new(Mode::Once, desired.build().expect("valid"));
+    for at in 1..10 {
+        let (kind, group) = (KindName::truncated(b"ifb"), owner.group);
+        desk.link_is(Link { kind, group, ..Link::new(10 + at, name(&format!("i{at}"))) });
+    }
+    let sent = desk.settle();
+    assert!(sent.contains(&Change::DeleteGroup(owner.doomed())), "{sent:?}");
+    assert!(!sent.contains(&Change::DeleteGroup(owner.group)), "{sent:?}");
+}
+
+#[test]
+fn many_strays_are_deleted_as_one_group_and_each_is_told() {
+    let (mut desk, owner) = ten_strays_beside_a_kept_link(Mode::Once);
     let sent = desk.settle();
     let moves = sent.iter().filter(
         |change| matches!(change, Change::SetLink(update) if update.group == Some(owner.doomed())),
@@ -394,7 +434,7 @@ fn many_strays_are_deleted_as_one_group_and_each_is_told() {
     assert_eq!(sent.last(), Some(&Change::DeleteGroup(owner.doomed())));
     assert_eq!(sent.len(), 10);
     let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
-    assert_eq!(left, [name("i0")]);
+    assert_eq!(left, [name("i0"), name("kept")]);
     let told = deletions(&desk.told);
     assert_eq!(told.len(), 9);
     assert!(told.iter().all(|(_, outcome)| *outcome == Outcome::Done));
@@ -403,7 +443,7 @@ fn many_strays_are_deleted_as_one_group_and_each_is_told() {
 
 #[test]
 fn what_the_kernel_refuses_in_a_group_is_found_alone_and_goes_back() {
-    let (mut desk, owner) = ten_strays(Mode::Once);
+    let (mut desk, owner) = ten_strays_beside_a_kept_link(Mode::Once);
     let stubborn = name("i5");
     let answer = |change: &Change| match change {
         Change::DeleteGroup(_) => refused(change, libc::EOPNOTSUPP),
@@ -415,7 +455,7 @@ fn what_the_kernel_refuses_in_a_group_is_found_alone_and_goes_back() {
     }
     assert!(desk.reconcile.is_settled());
     let left: Vec<_> = desk.network.links().map(|link| (link.name, link.group)).collect();
-    assert_eq!(left, [(name("i0"), 0), (stubborn, owner.group)]);
+    assert_eq!(left, [(name("i0"), 0), (stubborn, owner.group), (name("kept"), owner.group)]);
     let told = deletions(&desk.told);
     assert_eq!(told.iter().filter(|(_, outcome)| *outcome == Outcome::Done).count(), 8);
     assert!(told.iter().any(|(link, outcome)| *link == stubborn && *outcome != Outcome::Done));
@@ -423,7 +463,7 @@ fn what_the_kernel_refuses_in_a_group_is_found_alone_and_goes_back() {
 
 #[test]
 fn a_group_that_holds_what_is_not_meant_is_not_deleted() {
-    let (mut desk, owner) = ten_strays(Mode::Once);
+    let (mut desk, owner) = ten_strays_beside_a_kept_link(Mode::Once);
     let moved = desk.round(|_| Outcome::Done);
     assert_eq!(moved.len(), 9);
     // A device without a kind, which ringlink cannot have made.
@@ -431,19 +471,19 @@ fn a_group_that_holds_what_is_not_meant_is_not_deleted() {
     let sent = desk.settle();
     assert!(!sent.contains(&Change::DeleteGroup(owner.doomed())), "{sent:?}");
     let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
-    assert_eq!(left, [name("eth0"), name("i0")]);
+    assert_eq!(left, [name("eth0"), name("i0"), name("kept")]);
 }
 
 #[test]
 fn a_link_that_became_another_is_left_alone() {
-    let (mut desk, owner) = ten_strays(Mode::Once);
+    let (mut desk, owner) = ten_strays_beside_a_kept_link(Mode::Once);
     desk.round(|_| Outcome::Done);
     let other = *desk.network.link_named(name("i4")).expect("a link");
     let mac = Mac::new(&[2, 0, 0, 0, 0, 9]).expect("a mac");
     desk.link_is(Link { mac, group: 0, ..other });
     desk.settle();
     let left: Vec<_> = desk.network.links().map(|link| link.name).collect();
-    assert_eq!(left, [name("i0"), name("i4")]);
+    assert_eq!(left, [name("i0"), name("i4"), name("kept")]);
     assert!(desk.network.links().all(|link| link.group != owner.doomed()));
 }
 
