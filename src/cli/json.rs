@@ -13,7 +13,7 @@ use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::object::{Cause, Event, Object, What};
 use crate::model::route::{self, Route};
-use crate::model::text::LinkName;
+use crate::model::text::{InlineBytes, LinkName, write_escaped};
 
 /// What a link of an index was called when something was told of it.
 pub(super) trait Names {
@@ -46,6 +46,18 @@ fn put_name(object: &mut Map<String, Value>, name: LinkName) {
     if !is_exact {
         object.insert("name_hex".to_owned(), hexadecimal(name.as_bytes()).into());
     }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = write_escaped(&mut text, bytes);
+    text
+}
+
+/// Whether the text is the bytes themselves: they are UTF-8, and nothing of them is escaped.
+fn is_exact(bytes: &[u8]) -> bool {
+    escaped(bytes).as_bytes() == bytes
 }
 
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
@@ -89,6 +101,18 @@ pub(super) fn link(names: &dyn Names, link: &Link) -> Value {
     put("flags", flag_names(link.flags, link::FLAG_NAMES).into());
     put("flags_number", link.flags.into());
     put("group", link.group.into());
+    let text = |bytes: &[u8]| (!bytes.is_empty()).then(|| escaped(bytes));
+    put("alias", text(link.alias()).into());
+    if !is_exact(link.alias()) {
+        put("alias_hex", hexadecimal(link.alias()).into());
+    }
+    let altnames = || link.altnames().iter().map(InlineBytes::as_bytes);
+    put("altnames", altnames().map(escaped).collect());
+    if !altnames().all(is_exact) {
+        put("altnames_hex", altnames().map(hexadecimal).collect());
+    }
+    put("permaddr", link.permanent_mac().map(|mac| mac.to_string()).into());
+    put("parentdev", text(link.parent()).into());
     for (key, value) in link.common.widened().iter() {
         let value = setting(names, key, value);
         match key.name.split_once('.') {

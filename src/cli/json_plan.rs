@@ -9,11 +9,11 @@ use crate::model::object::ObjectId;
 use crate::plan::{Blocked, Plan, Shown, Step};
 use crate::reconcile::{Attempt, Outcome, Report};
 
-fn shown(value: Option<Shown>) -> Value {
+fn shown(value: Option<&Shown>) -> Value {
     match value {
         None => Value::Null,
-        Some(Shown::Number(number)) => number.into(),
-        Some(Shown::Bool(value)) => value.into(),
+        Some(Shown::Number(number)) => (*number).into(),
+        Some(Shown::Bool(value)) => (*value).into(),
         Some(other) => other.to_string().into(),
     }
 }
@@ -27,7 +27,8 @@ fn name_of(id: &ObjectId) -> String {
 fn step(step: &Step) -> Value {
     let object = step.change.object();
     let set = step.differences.iter().map(|difference| {
-        let values = json!({ "from": shown(difference.from), "to": shown(difference.to) });
+        let values =
+            json!({ "from": shown(difference.from.as_ref()), "to": shown(difference.to.as_ref()) });
         (difference.key.to_owned(), values)
     });
     let mut value = json!({

@@ -116,8 +116,8 @@ fn difference(step: &Step, out: &Out) -> String {
     if step.change.op() == Op::Set {
         let mut separator = ": ";
         for Difference { key, from, to } in &step.differences {
-            let is = from.map_or_else(|| "none".to_owned(), |it| it.to_string());
-            let wanted = to.map_or_else(|| "none".to_owned(), |it| it.to_string());
+            let is = from.as_ref().map_or_else(|| "none".to_owned(), |it| it.to_string());
+            let wanted = to.as_ref().map_or_else(|| "none".to_owned(), |it| it.to_string());
             line.push_str(&format!("{separator}{key} {is}, not {wanted}"));
             separator = "; ";
         }

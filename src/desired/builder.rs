@@ -9,6 +9,7 @@ use super::checks::{self, About, Rest};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
 use super::{Desired, DesiredAddress, DesiredNeighbour, Owner, PROTOCOL_DEFAULT, State};
+use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings};
 use crate::model::object::ObjectId;
 use crate::model::rule::Rule;
@@ -50,6 +51,8 @@ pub struct LinkDeclaration {
     pub(super) mac: Option<Mac>,
     pub(super) master: Option<LinkName>,
     pub(super) port: Option<Settings>,
+    pub(super) alias: Option<Alias>,
+    pub(super) altnames: Option<Vec<AltName>>,
     pub(super) addresses: Option<Vec<DesiredAddress>>,
     pub(super) extra_addresses: Option<ExtraAddresses>,
 }
@@ -66,6 +69,8 @@ impl LinkDeclaration {
             mac: None,
             master: None,
             port: None,
+            alias: None,
+            altnames: None,
             addresses: None,
             extra_addresses: None,
         }
@@ -123,6 +128,19 @@ impl LinkDeclaration {
     /// master's kind, which must be declared.
     pub fn port(mut self, port: Settings) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// Words about it (IFLA_IFALIAS), without a zero byte; empty ones take those away that it has.
+    pub fn alias(mut self, alias: Alias) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    /// Its alternative names (IFLA_ALT_IFNAME), at most 32. Others are taken away where the link
+    /// has a kind or is a peer, else they stay.
+    pub fn altnames(mut self, names: impl IntoIterator<Item = AltName>) -> Self {
+        self.altnames = Some(names.into_iter().collect());
         self
     }
 

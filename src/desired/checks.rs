@@ -10,6 +10,7 @@ use super::builder_route::RouteDeclaration;
 use super::joint::Joint;
 use super::values::{self, Fault};
 use super::values_address::check_address;
+use super::values_names::{check_alias, check_altnames};
 use super::values_route::check_route;
 use super::values_rule::{check_neighbour, check_rule};
 use super::{
@@ -88,6 +89,7 @@ pub(super) fn check_each(
             ("mtu", link.mtu.map_or(Ok(()), values::check_mtu)),
             ("mac", link.mac.map_or(Ok(()), values::check_mac)),
             ("master", link.master.map_or(Ok(()), values::check_name)),
+            ("alias", link.alias.map_or(Ok(()), check_alias)),
         ];
         for (key, checked) in checked {
             if let Err(fault) = checked {
@@ -97,6 +99,9 @@ pub(super) fn check_each(
         let settings = link.settings.iter().chain(&link.port).chain([&link.common]);
         for (key, fault) in settings.flat_map(values::check_settings) {
             push(About::link(index, key), fault);
+        }
+        for fault in check_altnames(link.altnames.as_deref().unwrap_or_default()) {
+            push(About::link(index, "altnames"), fault);
         }
         for (item, address) in link.addresses.iter().flatten().enumerate() {
             for (_, fault) in check_address(address) {
@@ -179,6 +184,9 @@ fn complete_links(
             mac: link.mac,
             master: link.master,
             port: link.port,
+            alias: link.alias,
+            altnames: link.altnames,
+            remove_extra_altnames: ours,
             addresses: link.addresses,
             remove_extra_addresses: extra == ExtraAddresses::Remove,
         }
@@ -193,6 +201,9 @@ fn complete_links(
         mac: None,
         master: None,
         port: None,
+        alias: None,
+        altnames: None,
+        remove_extra_altnames: false,
         addresses: None,
         remove_extra_addresses: false,
     });

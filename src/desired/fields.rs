@@ -12,8 +12,6 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Top, "nexthop"),
     (Table::Top, "fdb"),
     (Table::Link, "match"),
-    (Table::Link, "altnames"),
-    (Table::Link, "alias"),
     (Table::Kind, "peer_netns"),
     (Table::Within, "accept_ra"),
     (Table::Within, "disable"),

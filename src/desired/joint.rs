@@ -53,6 +53,7 @@ impl<'d> Joint<'d> {
             self.check_mtu(index);
         }
         self.check_addresses();
+        self.check_altnames();
         for index in 0..self.routes.len() {
             self.check_route(index);
         }
@@ -156,6 +157,8 @@ impl<'d> Joint<'d> {
             ("mac", link.mac.is_some()),
             ("master", link.master.is_some()),
             ("port", link.port.is_some()),
+            ("alias", link.alias.is_some()),
+            ("altnames", link.altnames.is_some()),
             ("addresses", link.addresses.is_some()),
             ("extra_addresses", link.extra_addresses.is_some()),
         ];
@@ -289,6 +292,29 @@ impl<'d> Joint<'d> {
                 let other = About::Link { index: first, key, item: first_item };
                 let about = About::Link { index, key, item };
                 self.push_against(about, other, message, "keep one of the two");
+            }
+        }
+    }
+
+    /// Names and alternative names are of one space: the kernel refuses what is taken.
+    fn check_altnames(&mut self) {
+        let mut holders = HashMap::new();
+        for (index, link) in self.links.iter().enumerate() {
+            for name in link.altnames.iter().flatten() {
+                let about = About::link(index, "altnames");
+                let own = LinkName::new(name.as_bytes());
+                let named = own.and_then(|name| self.by_name.get(&name).copied());
+                let first = *holders.entry(*name).or_insert(index);
+                if first != index {
+                    let message =
+                        format!("`{name}` is an alternative name of `{}`", self.links[first].name);
+                    let other = About::link(first, "altnames");
+                    self.push_against(about, other, message, "keep one of the two");
+                } else if let Some(other) = named {
+                    let message = format!("`{name}` is a link's own name");
+                    let help = "choose one that no link has";
+                    self.push_against(about, About::link(other, ""), message, help);
+                }
             }
         }
     }

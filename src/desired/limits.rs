@@ -41,6 +41,10 @@ pub(super) const QUOTED_CHARS_MAX: usize = 60;
 /// The most bytes of an owner's name: it is part of a socket's name, which has 107.
 pub(super) const OWNER_NAME_BYTES_MAX: usize = 64;
 
+/// The most alternative names of a link. All of them are in each of its notifications, of which
+/// the kernel makes none that is longer than 64 KiB; these are at most 4 KiB.
+pub(super) const ALTNAMES_MAX: usize = 32;
+
 /// The least MTU: that of IPv4 (RFC 791, ETH_MIN_MTU). Below it the kernel takes IPv4 away.
 pub(super) const MTU_MIN: u32 = 68;
 

@@ -48,6 +48,7 @@ mod text;
 mod tree;
 mod values;
 mod values_address;
+mod values_names;
 mod values_route;
 mod values_rule;
 
@@ -64,6 +65,7 @@ pub use schema::json_schema;
 use crate::model::address::Prefix;
 use crate::model::change::NextHop;
 use crate::model::filter::Filter;
+use crate::model::identity::{Alias, AltName};
 use crate::model::kind::Settings;
 use crate::model::network::{Table, Tables};
 use crate::model::object::ObjectId;
@@ -137,6 +139,12 @@ pub struct DesiredLink {
     pub master: Option<LinkName>,
     /// What it is as a port of its master.
     pub port: Option<Settings>,
+    /// Words about it; empty for none.
+    pub alias: Option<Alias>,
+    /// Its alternative names; `None` leaves them alone.
+    pub altnames: Option<Vec<AltName>>,
+    /// Whether alternative names that are not declared are taken away.
+    pub remove_extra_altnames: bool,
     /// Its addresses, in their order; `None` leaves them alone.
     pub addresses: Option<Vec<DesiredAddress>>,
     /// Whether permanent addresses that are not declared are taken away.

@@ -13,12 +13,24 @@ use super::suggest;
 use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
 use super::values::{self, quoted};
+use super::values_names::{alias, altname, check_altnames};
+use crate::model::identity::AltName;
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
 
 /// The keys of every link; the name of each kind is one too.
-pub(super) const KEYS: &[&str] =
-    &["kind", "state", "mtu", "mac", "master", "port", "addresses", "extra_addresses"];
+pub(super) const KEYS: &[&str] = &[
+    "kind",
+    "state",
+    "mtu",
+    "mac",
+    "master",
+    "port",
+    "alias",
+    "altnames",
+    "addresses",
+    "extra_addresses",
+];
 
 const STATES: &[(&str, State)] =
     &[("up", State::Up), ("down", State::Down), ("absent", State::Absent)];
@@ -165,10 +177,37 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         "mtu" => link.mtu = fields::number(reports, entry, MTU_MIN, MTU_MAX),
         "mac" => link.mac = fields::parsed(reports, entry, "02:00:00:00:00:01", parse_mac),
         "master" => link.master = fields::link_name(reports, entry),
+        "alias" => {
+            let parse = |text: &str| alias(text.as_bytes());
+            link.alias = fields::parsed(reports, entry, "to the lab", parse);
+        }
+        "altnames" => link.altnames = read_altnames(reports, entry),
         "addresses" => read_addresses(reports, entry, link, place),
         "extra_addresses" => link.extra_addresses = fields::word(reports, entry, EXTRA),
         _ => {}
     }
+}
+
+fn read_altnames(reports: &mut Reports, entry: &Entry) -> Option<Vec<AltName>> {
+    const WANTED: &str = "an array of strings";
+    const EXAMPLE: &str = "`altnames = [\"uplink\"]`";
+    let Value::Array(items) = &entry.node.value else {
+        fields::wrong_type(reports, entry, WANTED, EXAMPLE);
+        return None;
+    };
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        match &item.value {
+            Value::Text(text) => {
+                names.extend(fields::checked(reports, &item.at, altname(text.as_bytes())));
+            }
+            _ => fields::wrong_node(reports, &entry.key, item, WANTED, EXAMPLE),
+        }
+    }
+    for fault in check_altnames(&names) {
+        reports.push_fault(&entry.node.at, fault, None);
+    }
+    Some(names)
 }
 
 fn probable_kind(entries: &[Entry]) -> Option<&'static Kind> {

@@ -6,10 +6,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::limits::{ADVMSS_MAX, MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, ROUTE_MTU_MAX};
+use super::limits::{
+    ADVMSS_MAX, ALTNAMES_MAX, MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, ROUTE_MTU_MAX,
+};
 use super::read::VERSION;
 use super::{values_address, values_route, values_rule};
 use crate::model::address::scope_name;
+use crate::model::identity::{ALIAS_BYTES_MAX, ALTNAME_BYTES_MAX};
 use crate::model::kind::{Key, Kind, ValueType};
 use crate::model::route::table_name;
 
@@ -83,6 +86,10 @@ fn link() -> Keys {
     let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name).collect();
     let ports: Vec<_> = Kind::ALL.iter().filter_map(|kind| kind.port).map(of_kind).collect();
     let addresses = json!({ "type": "array", "items": reference("link_address") });
+    let altname = json!({ "type": "string", "minLength": 1, "maxLength": ALTNAME_BYTES_MAX,
+        "pattern": "^[^/\\s]+$" });
+    let altnames = json!({ "type": "array", "items": altname, "maxItems": ALTNAMES_MAX,
+        "uniqueItems": true });
     let mut keys = vec![
         ("kind", json!({ "enum": kinds })),
         ("state", json!({ "enum": ["up", "down", "absent"] })),
@@ -90,6 +97,8 @@ fn link() -> Keys {
         ("mac", reference("mac")),
         ("master", reference("link_name")),
         ("port", json!({ "anyOf": ports })),
+        ("alias", json!({ "type": "string", "maxLength": ALIAS_BYTES_MAX })),
+        ("altnames", altnames),
         ("addresses", addresses),
         ("extra_addresses", json!({ "enum": ["keep", "remove"] })),
     ];

@@ -135,18 +135,18 @@ impl Mirror {
         }
         self.touch(Key::Link(link.index));
         let ahead = self.reading.as_mut().and_then(|reading| reading.ahead.remove(&link.index));
-        let before = ahead.or_else(|| self.network.link(link.index).copied());
-        self.store_link(link, Cause::Notification, sender, tell);
-        self.tie_peer(link, tell);
+        let before = ahead.or_else(|| self.network.link(link.index).cloned());
+        self.store_link(link.clone(), Cause::Notification, sender, tell);
+        self.tie_peer(&link, tell);
         // Where the links are not known, it may just have gone down.
-        let was_up = before.is_some_and(|before| before.is_up()) || !self.is_whole;
+        let was_up = before.as_ref().is_some_and(Link::is_up) || !self.is_whole;
         if was_up && !link.is_up() {
             self.take_along(Trigger::LinkDown(link.index), tell);
         }
         // With the MTU of a link goes that of IPv6 routes through it which are not below it, in
         // silence (`fib6_nh_mtu_change` in net/ipv6/route.c).
         let has_mtu = |route: &Route| !route.is_ipv4() && route.metrics.mtu != 0;
-        if before.is_some_and(|before| before.mtu != link.mtu)
+        if before.as_ref().is_some_and(|before| before.mtu != link.mtu)
             && self.network.routes_through(link.index).any(has_mtu)
         {
             self.doubt.raise();
@@ -164,12 +164,12 @@ impl Mirror {
     /// What one end of a pair says of the other holds for both. The end that is made first is
     /// announced before it is tied to the other, and neither that nor a return of the other one
     /// from another namespace is told of it (`veth_newlink` in drivers/net/veth.c).
-    fn tie_peer(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
-        if link.lower_netns.is_some() || link.tied_to(link.lower) != Some(link) {
+    fn tie_peer(&mut self, link: &Link, tell: &mut impl FnMut(Event)) {
+        if link.lower_netns.is_some() || !link.is_tied_to(link.lower) {
             return;
         }
         let peer = self.network.link(link.lower).filter(|peer| peer.kind == link.kind);
-        if let Some(tied) = peer.and_then(|peer| peer.tied_to(link.index)) {
+        if let Some(tied) = peer.and_then(|peer| peer.clone().tied_to(link.index)) {
             self.store_link(tied, Cause::Derived, 0, tell);
         }
     }
@@ -274,7 +274,7 @@ impl Mirror {
     pub(crate) fn dumped_link(&mut self, link: Link, tell: &mut impl FnMut(Event)) {
         let is_wanted = self.filter.wants_link(link.index);
         if is_wanted && self.is_news(&Key::Link(link.index), |_| Fate::Stays) {
-            let before = self.network.link(link.index).copied().filter(|before| *before != link);
+            let before = self.network.link(link.index).filter(|before| **before != link).cloned();
             if let (Some(before), Some(reading)) = (before, &mut self.reading) {
                 reading.ahead.entry(link.index).or_insert(before);
             }
@@ -472,12 +472,14 @@ impl Mirror {
     }
 
     fn store_link(&mut self, link: Link, cause: Cause, sender: u32, tell: &mut impl FnMut(Event)) {
-        let after = Object::Link(link);
+        let after = Object::Link(link.clone());
         match self.network.put_link(link) {
             None => self.tell(cause, sender, What::New(after), tell),
-            Some(before) if before == link => {}
             Some(before) => {
                 let before = Object::Link(before);
+                if before == after {
+                    return;
+                }
                 self.tell(cause, sender, What::Changed { before, after }, tell);
             }
         }

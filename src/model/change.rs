@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::address::Prefix;
+use super::identity::{Alias, AltName};
 use super::kind::Settings;
 use super::object::ObjectId;
 use super::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
@@ -22,6 +23,20 @@ pub enum Change {
     CreateLink(NewLink),
     /// Change a link that exists.
     SetLink(LinkUpdate),
+    /// Give a link another alternative name; fails where any link has it.
+    AddAltname {
+        /// The link, by the name it has now.
+        link: LinkName,
+        /// IFLA_ALT_IFNAME.
+        altname: AltName,
+    },
+    /// Take an alternative name from a link.
+    DeleteAltname {
+        /// The link, by the name it has now.
+        link: LinkName,
+        /// IFLA_ALT_IFNAME.
+        altname: AltName,
+    },
     /// Delete a link.
     DeleteLink(LinkName),
     /// Delete every link of that group; fails where one of them cannot be deleted.
@@ -137,6 +152,8 @@ pub struct LinkUpdate {
     pub settings: Option<Settings>,
     /// What differs of what it is as a port. It must be one already.
     pub port: Option<Settings>,
+    /// IFLA_IFALIAS; an empty one is none.
+    pub alias: Option<Alias>,
 }
 
 impl LinkUpdate {
@@ -153,6 +170,7 @@ impl LinkUpdate {
             common: None,
             settings: None,
             port: None,
+            alias: None,
         }
     }
 
@@ -260,6 +278,9 @@ impl Change {
             Self::CreateLink(NewLink { name, .. }) | Self::DeleteLink(name) => ObjectId::Link(name),
             Self::DeleteGroup(group) => ObjectId::Group(group),
             Self::SetLink(update) => ObjectId::Link(update.rename.unwrap_or(update.link)),
+            Self::AddAltname { link, .. } | Self::DeleteAltname { link, .. } => {
+                ObjectId::Link(link)
+            }
             Self::PutAddress { link, prefix, .. } | Self::DeleteAddress { link, prefix, .. } => {
                 ObjectId::Address { link, prefix }
             }
@@ -286,6 +307,7 @@ impl Change {
             }
             Self::DeleteRule(_) | Self::DeleteNeighbour { .. } => Op::Delete,
             Self::PutAddress { replace: false, .. } => Op::Create,
+            Self::AddAltname { .. } | Self::DeleteAltname { .. } => Op::Set,
             Self::SetLink(_) | Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
             Self::DeleteLink(_) | Self::DeleteGroup(_) => Op::Delete,
             Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,

@@ -50,7 +50,7 @@ impl Network {
 
     /// All objects, table by table.
     pub(crate) fn objects(&self) -> impl DoubleEndedIterator<Item = Object> {
-        let links = self.links().map(|link| Object::Link(*link));
+        let links = self.links().map(|link| Object::Link(link.clone()));
         let addresses = self.addresses().map(|address| Object::Address(*address));
         let nexthops = self.nexthops().map(|nexthop| Object::Nexthop(nexthop.clone()));
         let routes = self.routes().map(|route| Object::Route(route.clone()));

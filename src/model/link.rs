@@ -1,5 +1,8 @@
 //! A link as the kernel shows it in RTM_NEWLINK.
 
+use std::sync::Arc;
+
+use super::identity::Identity;
 use super::kind::{FewSettings, Kind, Settings, Value, ValueType};
 use super::text::{KindName, LinkName, Mac};
 
@@ -39,7 +42,7 @@ pub const OPER_NAMES: [&str; 7] =
     ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
 
 /// One link.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// The interface index, positive.
     pub index: u32,
@@ -69,6 +72,8 @@ pub struct Link {
     pub settings: Option<Settings>,
     /// What it is as a port of its master, where that is of a kind that we know.
     pub port: Option<FewSettings>,
+    /// What it is known by beside its name, where there is something.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl Link {
@@ -89,6 +94,7 @@ impl Link {
             common: Settings::new(Kind::LINK).narrowed(),
             settings: None,
             port: None,
+            identity: None,
         }
     }
 
@@ -105,6 +111,16 @@ impl Link {
     /// Whether it is a loopback device.
     pub fn is_loopback(&self) -> bool {
         self.flags & IFF_LOOPBACK != 0
+    }
+
+    /// Whether it says that the link of that index is its other end.
+    pub(crate) fn is_tied_to(&self, peer: u32) -> bool {
+        let Some(settings) = &self.settings else { return false };
+        let keys = settings.kind.keys.iter();
+        let mut ends = keys.enumerate().filter(|(_, key)| key.value == ValueType::Peer);
+        self.lower == peer
+            && self.lower_netns.is_none()
+            && ends.next().is_some_and(|(at, _)| settings.get(at) == Some(Value::Index(peer)))
     }
 
     /// The same, tied to the link of that index in its own namespace; `None` where it is not one
@@ -132,6 +148,10 @@ impl Link {
             (self.group != before.group, "group"),
             (self.settings != before.settings, "settings"),
             (self.port != before.port, "port"),
+            (self.alias() != before.alias(), "alias"),
+            (self.altnames() != before.altnames(), "altnames"),
+            (self.permanent_mac() != before.permanent_mac(), "permaddr"),
+            (self.parent() != before.parent(), "parentdev"),
         ];
         differs.into_iter().filter(|(differs, _)| *differs).for_each(|(_, key)| name(key));
         if self.common != before.common {

@@ -211,11 +211,12 @@ impl Network {
 
     /// Stores a link; returns what stood in its place.
     pub fn put_link(&mut self, link: Link) -> Option<Link> {
-        let before = self.links.insert(link.index, link);
-        if before.is_none_or(|before| before.name != link.name) {
+        let Link { index, name, .. } = link;
+        let before = self.links.insert(index, link);
+        if before.as_ref().is_none_or(|before| before.name != name) {
             before.iter().for_each(|before| self.forget_name(before));
-            if let Some(other) = self.names.insert(link.name, link.index) {
-                self.shadowed.insert((link.name, other));
+            if let Some(other) = self.names.insert(name, index) {
+                self.shadowed.insert((name, other));
             }
         }
         before

@@ -38,12 +38,12 @@ impl Diff<'_> {
         if found.is_none() && !self.is_ours_to_make(wanted.name) {
             return; // The link itself is blocked, and says so.
         }
-        if found.is_some_and(|found| self.other_kind(wanted, &found).is_some()) {
+        if found.is_some_and(|found| self.other_kind(wanted, found).is_some()) {
             return;
         }
         // By the name that it has when the step is sent: a rename comes before.
         let link = wanted.name;
-        let misplaced = found.map_or_else(Vec::new, |found| misplaced(self, &found, addresses));
+        let misplaced = found.map_or_else(Vec::new, |found| misplaced(self, found, addresses));
         for own in addresses {
             if wanted.state == Some(State::Down) && !own.prefix.is_ipv4() {
                 let object = ObjectId::Address { link, prefix: own.prefix };
@@ -52,12 +52,12 @@ impl Diff<'_> {
             }
             let is_in_turn = misplaced.iter().any(|first| is_same_subnet(first, own));
             if !is_in_turn {
-                self.address(position, found.as_ref(), own);
+                self.address(position, found, own);
             }
         }
         for first in misplaced {
             let alike: Vec<_> = addresses.iter().filter(|own| is_same_subnet(own, first)).collect();
-            self.order(position, found.as_ref(), &alike);
+            self.order(position, found, &alike);
         }
         if let Some(found) = found.filter(|_| wanted.remove_extra_addresses) {
             self.extra_addresses(position, wanted, &found, addresses);

@@ -11,7 +11,7 @@ use crate::model::kind::{Key, Settings, Value, ValueType};
 use crate::model::link::Link;
 use crate::model::object::ObjectId;
 
-impl Diff<'_> {
+impl<'a> Diff<'a> {
     pub(super) fn link(&mut self, position: u32, bound: Option<u32>) {
         let Some(wanted) = self.desired.links.get(position as usize) else {
             return;
@@ -35,16 +35,16 @@ impl Diff<'_> {
 
     /// The link by its name; else the one that bore it; else, for a peer, the other end of the
     /// link that it belongs to.
-    pub(super) fn find(&self, wanted: &DesiredLink, bound: Option<u32>) -> Option<Link> {
-        let found = self.observed.link_named(wanted.name);
-        let found = found.or_else(|| self.observed.link(bound?)).or_else(|| {
-            let other_end = self.observed.link_named(wanted.peer_of?)?;
+    pub(super) fn find(&self, wanted: &DesiredLink, bound: Option<u32>) -> Option<&'a Link> {
+        let observed = self.observed;
+        let found = observed.link_named(wanted.name);
+        found.or_else(|| observed.link(bound?)).or_else(|| {
+            let other_end = observed.link_named(wanted.peer_of?)?;
             let here = other_end.lower_netns.is_none();
-            let peer = self.observed.link(other_end.lower).filter(|_| here)?;
+            let peer = observed.link(other_end.lower).filter(|_| here)?;
             let is_declared = self.index.link(peer.name).is_some();
             (!is_declared && peer.kind == other_end.kind).then_some(peer)
-        });
-        found.copied()
+        })
     }
 
     fn missing_link(&mut self, position: u32, wanted: &DesiredLink) {
@@ -57,9 +57,9 @@ impl Diff<'_> {
         if let Some(lower) = missing {
             return self.block(subject, object, Reason::NoSuchLink(lower));
         }
-        let taken = settings.peer().and_then(|peer| self.observed.link_named(peer)).copied();
+        let taken = settings.peer().and_then(|peer| self.observed.link_named(peer));
         if let Some(taken) = taken {
-            if !self.makes_room(position, &taken) {
+            if !self.makes_room(position, taken) {
                 return self.block(subject, object, Reason::PeerNameTaken(taken.name));
             }
         }
@@ -117,6 +117,7 @@ impl Diff<'_> {
         self.set_link(position, update, differences, Vec::new());
         self.port_after_joining(position, wanted);
         self.common(position, wanted, None);
+        self.names(position, wanted, None);
     }
 
     fn new_link(&self, wanted: &DesiredLink, settings: Settings) -> NewLink {
@@ -159,22 +160,24 @@ impl Diff<'_> {
         }
         // Of some of it creation says nothing and takes nothing: KERNEL, "creating".
         self.common(position, wanted, None);
+        self.names(position, wanted, None);
     }
 
-    fn existing_link(&mut self, position: u32, wanted: &DesiredLink, found: Link) {
+    fn existing_link(&mut self, position: u32, wanted: &DesiredLink, found: &Link) {
         let subject = Subject::Link(position);
-        if self.is_recreated(wanted, &found) {
-            return self.recreate(position, wanted, &found);
+        if self.is_recreated(wanted, found) {
+            return self.recreate(position, wanted, found);
         }
-        let is_other = self.other_kind(wanted, &found).is_some();
-        for reason in self.not_in_place(wanted, &found) {
+        let is_other = self.other_kind(wanted, found).is_some();
+        for reason in self.not_in_place(wanted, found) {
             self.block(subject, ObjectId::Link(wanted.name), reason);
         }
         if is_other {
             return;
         }
-        let is_taken_down = self.settings(position, wanted, &found);
-        self.common(position, wanted, Some(&found));
+        let is_taken_down = self.settings(position, wanted, found);
+        self.common(position, wanted, Some(found));
+        self.names(position, wanted, Some(found));
         let mut update = LinkUpdate::new(found.name);
         let mut differences = Vec::new();
         if let Some(owner) = self.desired.owner.as_ref().filter(|it| it.doomed() == found.group) {
@@ -190,7 +193,7 @@ impl Diff<'_> {
             update.mtu = Some(mtu);
             differences.push(Difference::new("mtu", found.mtu, mtu));
         }
-        if let Some(mac) = wanted.mac.filter(|_| self.differs_in_place("mac", wanted, &found)) {
+        if let Some(mac) = wanted.mac.filter(|_| self.differs_in_place("mac", wanted, found)) {
             update.mac = Some(mac);
             differences.push(Difference::new("mac", found.mac, mac));
         }
@@ -213,12 +216,12 @@ impl Diff<'_> {
             _ => {}
         }
         if update.rename.is_some() && found.is_up() && !self.renames_live {
-            self.down_first(position, &found);
+            self.down_first(position, found);
             update.up = Some(update.up.unwrap_or(true));
         }
         let joins = update.master.is_some();
         if joins && self.joins_down(wanted) && found.is_up() && !is_taken_down {
-            self.down_first(position, &found);
+            self.down_first(position, found);
             update.up = Some(update.up.unwrap_or(true));
         }
         self.join_first(position, wanted, &mut update, &mut differences);
@@ -226,7 +229,7 @@ impl Diff<'_> {
         if joins {
             self.port_after_joining(position, wanted);
         } else {
-            self.port(position, wanted, &found);
+            self.port(position, wanted, found);
         }
     }
 

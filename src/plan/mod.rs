@@ -8,6 +8,7 @@ mod cuts;
 mod diff;
 mod index;
 mod link;
+mod names;
 mod neighbour;
 mod port;
 mod recreate;
@@ -77,6 +78,8 @@ pub(crate) enum Rank {
     Recreate {
         depth: std::cmp::Reverse<u16>,
     },
+    /// Before anything that may take the name.
+    DeleteAltname,
     CreateLink {
         depth: u16,
     },

@@ -23,8 +23,8 @@ impl Diff<'_> {
         let mut reasons = Vec::new();
         let fixed = self.differing(&settings, found.settings.as_ref(), |key| key.only_at_creation);
         for Difference { key, from, to } in fixed.into_iter().flat_map(|(_, fixed)| fixed) {
-            let none = Shown::Word("none");
-            let (from, to) = (from.unwrap_or(none), to.unwrap_or(none));
+            let or_none = |shown: Option<Shown>| shown.unwrap_or(Shown::Word("none"));
+            let (from, to) = (or_none(from), or_none(to));
             reasons.push(Reason::OnlyAtCreation { key, from, to });
         }
         if let Some(mac) = wanted.mac.filter(|&mac| mac != found.mac) {
@@ -68,9 +68,9 @@ impl Diff<'_> {
         self.delete_to_recreate(position, found, differences);
         let Some(settings) = wanted.settings else { return };
         // Its own peer goes with it.
-        let taken = settings.peer().and_then(|peer| self.observed.link_named(peer)).copied();
+        let taken = settings.peer().and_then(|peer| self.observed.link_named(peer));
         let taken = taken.filter(|taken| taken.index != found.lower);
-        if taken.is_none_or(|taken| self.makes_room(position, &taken)) {
+        if taken.is_none_or(|taken| self.makes_room(position, taken)) {
             self.create(position, wanted, settings);
         }
     }

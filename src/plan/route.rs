@@ -83,7 +83,7 @@ impl Diff<'_> {
         // One that is still to be made is made down, unless it is declared up.
         let found = match self.declared(dev) {
             Some(wanted) => self.find(wanted, None),
-            None => self.observed.link_named(dev).copied(),
+            None => self.observed.link_named(dev),
         };
         let is_down = found.is_none_or(|link| !link.is_up());
         if is_down && declared != Some(State::Up) {

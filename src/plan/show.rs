@@ -7,10 +7,10 @@ use super::{Blocked, Difference, Step};
 use crate::model::change::Op;
 use crate::model::kind::{Key, Value};
 use crate::model::route::protocol_name;
-use crate::model::text::{KindName, LinkName, Mac};
+use crate::model::text::{KindName, LinkName, Mac, write_escaped};
 
 /// A value of a field, as a plan shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shown {
     /// A number.
@@ -21,6 +21,8 @@ pub enum Shown {
     Word(&'static str),
     /// A link's name.
     Name(LinkName),
+    /// Bytes that anyone may have chosen.
+    Text(Box<[u8]>),
     /// A hardware address.
     Mac(Mac),
     /// An IP address.
@@ -34,6 +36,7 @@ impl fmt::Display for Shown {
             Self::Bool(value) => value.fmt(f),
             Self::Word(word) => word.fmt(f),
             Self::Name(name) => name.fmt(f),
+            Self::Text(bytes) => write_escaped(f, bytes),
             Self::Mac(mac) => mac.fmt(f),
             Self::Address(address) => address.fmt(f),
         }
@@ -62,6 +65,12 @@ impl From<LinkName> for Shown {
     fn from(name: LinkName) -> Self {
         const { assert!(size_of::<LinkName>() == size_of::<KindName>()) };
         Self::Name(name)
+    }
+}
+
+impl From<&[u8]> for Shown {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Text(bytes.into())
     }
 }
 

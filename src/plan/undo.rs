@@ -16,6 +16,7 @@ use crate::model::address::{
     IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_SECONDARY,
 };
 use crate::model::change::{AddressAttributes, Change, LinkUpdate, NewLink, NewPeer};
+use crate::model::identity::Alias;
 use crate::model::kind::{Settings, Value};
 use crate::model::link::Link;
 use crate::model::neighbour::{NUD_PERMANENT, Neighbour};
@@ -150,7 +151,10 @@ impl Undo {
                 self.before.link_named(other.name).is_none().then_some(other)
             };
             match now.link_named(then.name).or_else(renamed) {
-                Some(link) => changes.extend(self.set(link, then, now)),
+                Some(link) => {
+                    changes.extend(altnames(link, then));
+                    changes.extend(self.set(link, then, now));
+                }
                 None => changes.extend(self.create(then, now)),
             }
         }
@@ -216,6 +220,7 @@ impl Undo {
         }
         let common = differing(then.common.widened(), link.common.widened());
         update.common = common;
+        update.alias = Alias::new(then.alias()).filter(|_| link.alias() != then.alias());
         if let (None, Some(port), Some(port_now)) = (update.master, then.port, link.port) {
             update.port = differing(port.widened(), port_now.widened());
         }
@@ -358,6 +363,15 @@ impl Undo {
             }
         }
     }
+}
+
+/// The alternative names that are to go and to come.
+fn altnames(now: &Link, then: &Link) -> Vec<Change> {
+    let link = now.name;
+    let gone = now.altnames().iter().filter(|name| !then.altnames().contains(name));
+    let come = then.altnames().iter().filter(|name| !now.altnames().contains(name));
+    let gone = gone.map(|&altname| Change::DeleteAltname { link, altname });
+    gone.chain(come.map(|&altname| Change::AddAltname { link, altname })).collect()
 }
 
 /// Whether a link can be set to be what it was, or has to be made anew.

@@ -102,6 +102,7 @@ fn is_moot(change: &Change, errno: i32) -> bool {
         // A group without links is ENODEV too.
         _ if errno == libc::ENODEV => true,
         Change::PutAddress { .. } | Change::CreateRoute(_) => errno == libc::EEXIST,
+        Change::DeleteAltname { .. } => errno == libc::ENOENT,
         Change::DeleteAddress { .. } => errno == libc::EADDRNOTAVAIL,
         Change::DeleteRoute(_) => errno == libc::ESRCH,
         Change::CreateRule(_) => errno == libc::EEXIST,

@@ -77,7 +77,10 @@ impl Reconcile {
         let mut round = Vec::new();
         for pending in std::mem::take(&mut self.round) {
             match eligible(&pending) {
-                Some(&link) => doomed.push(Doomed { deletion: pending, link }),
+                Some(link) => {
+                    let link = link.clone();
+                    doomed.push(Doomed { deletion: pending, link });
+                }
                 None => round.push(pending),
             }
         }

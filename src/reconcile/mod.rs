@@ -469,6 +469,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
             exists(update.link) && update.master.is_none_or(is_there)
         }
         Change::DeleteLink(link) => exists(*link),
+        Change::AddAltname { link, .. } | Change::DeleteAltname { link, .. } => exists(*link),
         Change::DeleteGroup(_) => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {

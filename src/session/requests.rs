@@ -160,6 +160,7 @@ fn notification_bytes(change: &Change) -> usize {
     match change {
         Change::CreateLink(_) => 24 * 1024,
         Change::SetLink(_) | Change::DeleteLink(_) => 16 * 1024,
+        Change::AddAltname { .. } | Change::DeleteAltname { .. } => 16 * 1024,
         // Of how many links is not known here: it goes alone.
         Change::DeleteGroup(_) => usize::MAX / 2,
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,

@@ -103,6 +103,12 @@ pub(crate) fn change(
         Change::SetLink(update) => {
             (RouteNetlinkMessage::NewLink(link::update(update, resolve)?), 0)
         }
+        Change::AddAltname { link, altname } => {
+            (RouteNetlinkMessage::NewLinkProp(link::altname(resolve(*link)?, *altname)), CREATE)
+        }
+        Change::DeleteAltname { link, altname } => {
+            (RouteNetlinkMessage::DelLinkProp(link::altname(resolve(*link)?, *altname)), 0)
+        }
         Change::DeleteLink(name) => {
             let mut message = LinkMessage::default();
             message.header.index = resolve(*name)?;

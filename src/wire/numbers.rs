@@ -62,12 +62,18 @@ pub(super) const IFLA_PROTINFO: u16 = 12;
 pub(super) const IFLA_WIRELESS: u16 = 11;
 pub(super) const IFLA_TXQLEN: u16 = 13;
 pub(super) const IFLA_OPERSTATE: u16 = 16;
+pub(super) const IFLA_IFALIAS: u16 = 20;
 pub(super) const IFLA_LINKINFO: u16 = 18;
 pub(super) const IFLA_AF_SPEC: u16 = 26;
 pub(super) const IFLA_GROUP: u16 = 27;
 pub(super) const IFLA_GSO_MAX_SEGS: u16 = 40;
 pub(super) const IFLA_GSO_MAX_SIZE: u16 = 41;
 pub(super) const IFLA_GRO_MAX_SIZE: u16 = 58;
+pub(super) const IFLA_PROP_LIST: u16 = 52;
+pub(super) const IFLA_PERM_ADDRESS: u16 = 54;
+pub(super) const IFLA_PARENT_DEV_NAME: u16 = 56;
+// Within IFLA_PROP_LIST.
+pub(super) const IFLA_ALT_IFNAME: u16 = 53;
 // Within IFLA_AF_SPEC: attributes by address family, and what stands in theirs.
 pub(super) const AF_INET_SPEC: u16 = 2;
 pub(super) const AF_INET6_SPEC: u16 = 10;

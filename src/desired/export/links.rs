@@ -152,6 +152,17 @@ impl Export<'_> {
         if is_made && (self.is_pinned)(link) {
             push("mac", string(link.mac));
         }
+        if let Ok(alias) = std::str::from_utf8(link.alias()) {
+            if !alias.is_empty() {
+                push("alias", quoted(alias));
+            }
+        }
+        // A device has what its manager gives it.
+        let altnames = link.altnames().iter().filter(|_| is_made);
+        let altnames = altnames.filter_map(|name| name.as_str()).map(quoted).collect::<Vec<_>>();
+        if !altnames.is_empty() {
+            push("altnames", format!("[{}]", altnames.join(", ")));
+        }
         if let Some(master) = self.name(link.master) {
             push("master", quoted(&text(master)));
         }

@@ -14,7 +14,7 @@ impl Mirror {
         port: Option<Settings>,
         tell: &mut impl FnMut(Event),
     ) {
-        let Some((link, port)) = self.network.link(index).copied().zip(port) else { return };
+        let Some((link, port)) = self.network.link(index).cloned().zip(port) else { return };
         if link.port.is_some_and(|now| now.kind == port.kind) {
             self.touch(Key::Link(index));
             self.store_link(

@@ -35,7 +35,7 @@ impl Network {
     /// The object of that key.
     pub fn get(&self, key: &ObjectKey) -> Option<Object> {
         match key {
-            ObjectKey::Link(index) => self.links.get(index).copied().map(Object::Link),
+            ObjectKey::Link(index) => self.links.get(index).cloned().map(Object::Link),
             ObjectKey::Address(key) => self.addresses.get(key).copied().map(Object::Address),
             ObjectKey::Route(key) => self.routes.get(key).cloned().map(Object::Route),
             ObjectKey::Nexthop(id) => self.nexthops.get(id).cloned().map(Object::Nexthop),

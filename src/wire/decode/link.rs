@@ -3,8 +3,9 @@
 use super::super::kind;
 use super::super::link_settings;
 use super::super::numbers::*;
-use super::super::view::{Malformed, attributes, u32_at};
+use super::super::view::{Attribute, Malformed, attributes, u32_at};
 use super::{Decoded, index, take};
+use crate::model::identity::{ALTNAME_BYTES_MAX, Identity};
 use crate::model::kind::{Kind, Settings};
 use crate::model::link::Link;
 use crate::model::text::{LinkName, Mac};
@@ -39,6 +40,7 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
     link.flags = u32_at(payload, FLAGS_OFFSET).ok_or(SHORT)?;
     let mut common = Settings::new(Kind::LINK);
     link_settings::read_flags(link.flags, &mut common);
+    let mut identity = Identity::default();
     let mut moved = false;
     let mut info = None;
     for attribute in attributes(body) {
@@ -58,9 +60,13 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
             IFLA_LINKINFO => info = Some(attribute.value),
             IFLA_TXQLEN | IFLA_GSO_MAX_SIZE | IFLA_GSO_MAX_SEGS | IFLA_GRO_MAX_SIZE
             | IFLA_AF_SPEC => link_settings::read(&attribute, &mut common),
+            IFLA_IFALIAS | IFLA_PROP_LIST | IFLA_PERM_ADDRESS | IFLA_PARENT_DEV_NAME => {
+                identify(&attribute, &mut identity);
+            }
             _ => {}
         }
     }
+    link.identity = identity.kept();
     link.common = common.narrowed();
     if link.name.is_empty() {
         return Err(Malformed("a link message has no name"));
@@ -70,4 +76,21 @@ pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, 
         kind::decode(info, &mut link);
     }
     Ok(Decoded::Link { link, deleted, moved })
+}
+
+/// What few links have. It alone is allocated, so a link without it costs nothing.
+fn identify(attribute: &Attribute<'_>, identity: &mut Identity) {
+    match attribute.kind {
+        IFLA_IFALIAS => identity.alias = attribute.text().into(),
+        IFLA_PERM_ADDRESS => {
+            let is_ethernet = attribute.value.len() == 6;
+            identity.permanent_mac = Mac::new(attribute.value).filter(|_| is_ethernet);
+        }
+        IFLA_PARENT_DEV_NAME => identity.parent = attribute.text().into(),
+        _ => {
+            let names = attributes(attribute.value).filter(|name| name.kind == IFLA_ALT_IFNAME);
+            let names = names.filter_map(|name| name.inline_text::<ALTNAME_BYTES_MAX>());
+            identity.altnames = names.filter(|name| !name.is_empty()).collect();
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The link messages of changes.
 
-use netlink_packet_core::{DefaultNla, Emitable};
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
@@ -10,6 +10,7 @@ use super::super::link_settings;
 use super::super::numbers::*;
 use super::EncodeError;
 use crate::model::change::{LinkUpdate, NewLink, NewPeer};
+use crate::model::identity::AltName;
 use crate::model::kind::Settings;
 use crate::model::text::{LinkName, Mac};
 
@@ -49,6 +50,10 @@ pub(super) fn update(
     if let Some(up) = update.up {
         set_up(&mut message, up);
     }
+    if let Some(alias) = update.alias {
+        let alias = DefaultNla::new(IFLA_IFALIAS, alias.as_bytes().to_vec());
+        message.attributes.push(LinkAttribute::Other(alias));
+    }
     if let Some(wanted) = &update.common {
         link_settings::write(wanted, &mut message);
     }
@@ -64,6 +69,20 @@ pub(super) fn update(
         port(&mut message, wanted, resolve)?;
     }
     Ok(message)
+}
+
+/// The message that gives or takes that alternative name.
+pub(super) fn altname(index: u32, altname: AltName) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let mut name = altname.as_bytes().to_vec();
+    name.push(0);
+    let name = DefaultNla::new(IFLA_ALT_IFNAME, name);
+    let mut list = vec![0; name.buffer_len()];
+    name.emit(&mut list);
+    let list = DefaultNla::new(IFLA_PROP_LIST | NLA_F_NESTED, list);
+    message.attributes.push(LinkAttribute::Other(list));
+    message
 }
 
 /// The link message of a peer, without its netlink header. It never says IFF_UP, which the
