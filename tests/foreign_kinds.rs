@@ -57,17 +57,23 @@ impl Watched {
             for event in &batch {
                 match &event.what {
                     What::New(Object::Link(link)) => {
-                        assert!(self.folded.insert(link.index, *link).is_none(), "{event:?}");
+                        assert!(
+                            self.folded.insert(link.index, link.clone()).is_none(),
+                            "{event:?}"
+                        );
                     }
                     What::Changed { before: Object::Link(before), after: Object::Link(after) } => {
                         if before.master != after.master {
                             let change = (after.name.to_string(), before.master, after.master);
                             self.masters.push(change);
                         }
-                        assert_eq!(self.folded.insert(after.index, *after), Some(*before));
+                        assert_eq!(
+                            self.folded.insert(after.index, after.clone()),
+                            Some(before.clone())
+                        );
                     }
                     What::Deleted(Object::Link(link)) => {
-                        assert_eq!(self.folded.remove(&link.index), Some(*link));
+                        assert_eq!(self.folded.remove(&link.index), Some(link.clone()));
                     }
                     _ => {}
                 }
@@ -86,14 +92,14 @@ impl Watched {
             self.read(Duration::from_millis(20));
             let theirs: BTreeMap<_, _> =
                 links().iter().map(|(name, link)| (name.clone(), shown_by_ip(link))).collect();
-            let all: Vec<_> = self.watcher.observed().links().copied().collect();
+            let all: Vec<_> = self.watcher.observed().links().cloned().collect();
             let ours: BTreeMap<_, _> =
                 all.iter().map(|link| (link.name.to_string(), shown_by_us(link, &all))).collect();
             difference = format!("{when}:\nours   {ours:#?}\ntheirs {theirs:#?}");
             ours == theirs
         });
         assert!(agrees, "{difference}");
-        let observed = self.watcher.observed().links().map(|link| (link.index, *link));
+        let observed = self.watcher.observed().links().map(|link| (link.index, link.clone()));
         assert_eq!(self.folded, observed.collect(), "{when}");
     }
 

@@ -631,7 +631,7 @@ mod tests {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let down = Link { flags: 0, ..link() };
         mirror.dump_begins(Table::Links);
-        mirror.dumped_link(down, tell);
+        mirror.dumped_link(down.clone(), tell);
         mirror.dump_ends(false, tell);
         mirror.dump_begins(Table::Routes);
         mirror.route(another_route(), false, 0, tell);
@@ -771,7 +771,7 @@ mod tests {
     fn after_a_loss_no_sibling_vouches_for_a_next_hop_whose_link_goes_down() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let (hop, other) = (hop_through, other_link());
-        mirror.link(other, 0, tell);
+        mirror.link(other.clone(), 0, tell);
         mirror.route(hop(2), false, 0, tell);
         mirror.lost(1, tell);
         mirror.dump_begins(Table::Links);
@@ -785,9 +785,9 @@ mod tests {
     fn a_link_that_a_dump_showed_up_before_its_news_vouches_for_no_next_hop() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let (hop, other) = (hop_through, other_link());
-        mirror.link(other, 0, tell);
+        mirror.link(other.clone(), 0, tell);
         mirror.route(hop(2), false, 0, tell);
-        mirror.link(Link { flags: 0, ..other }, 0, tell);
+        mirror.link(Link { flags: 0, ..other.clone() }, 0, tell);
         mirror.dump_begins(Table::Links);
         mirror.dumped_link(Link { flags: 0, ..link() }, tell);
         mirror.dumped_link(other, tell);

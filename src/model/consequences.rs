@@ -328,7 +328,7 @@ mod tests {
         let has = |taken: Vec<Taken>| destinations(&taken).contains(&"40.0.0.0/24".to_owned());
         assert!(has(taken_in_silence(&network, Trigger::LinkGone(1))));
         assert!(!has(taken_along(&network, Trigger::LinkDown(1))));
-        let lower = *network.link(2).unwrap();
+        let lower = network.link(2).unwrap().clone();
         network.put_link(Link { flags: 0, ..lower });
         assert!(has(taken_along(&network, Trigger::LinkDown(1))));
         // The mirror does not know it for certain.

@@ -273,7 +273,7 @@ mod tests {
 
     fn on(mut link: Link, lower: u32) -> Link {
         link.lower = lower;
-        if let Some(tied) = link.tied_to(lower) {
+        if let Some(tied) = link.clone().tied_to(lower) {
             return tied;
         }
         let settings = link.settings.as_mut().expect("a kind that we know");

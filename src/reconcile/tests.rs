@@ -107,7 +107,7 @@ impl Desk {
 /// The events between two networks, deletions first.
 fn differences(before: &Network, after: &Network) -> Vec<What> {
     let objects = |network: &Network| -> Vec<Object> {
-        let links = network.links().copied().map(Object::Link);
+        let links = network.links().cloned().map(Object::Link);
         let addresses = network.addresses().copied().map(Object::Address);
         let routes = network.routes().cloned().map(Object::Route);
         routes.chain(addresses).chain(links).collect()
@@ -145,7 +145,7 @@ fn declared(links: impl IntoIterator<Item = LinkDeclaration>) -> Desired {
 }
 
 fn set_mtu(network: &mut Network, link: &str, mtu: u32) {
-    let link = *network.link_named(name(link)).expect("a link");
+    let link = network.link_named(name(link)).expect("a link").clone();
     network.put_link(Link { mtu, ..link });
 }
 
@@ -257,7 +257,7 @@ fn a_link_that_was_renamed_is_renamed_back() {
     let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
     desk.settle();
     desk.happens(|network| {
-        let link = *network.link_named(name("br0")).expect("made");
+        let link = network.link_named(name("br0")).expect("made").clone();
         network.put_link(Link { name: name("other"), ..link });
     });
     let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
@@ -271,7 +271,7 @@ fn where_no_link_is_renamed_while_up_it_goes_down_for_that() {
     desk.settle();
     let renamed_by_other = |desk: &mut Desk| {
         desk.happens(|network| {
-            let link = *network.link_named(name("br0")).expect("made");
+            let link = network.link_named(name("br0")).expect("made").clone();
             network.put_link(Link { name: name("other"), flags: IFF_UP, ..link });
         });
     };
@@ -308,7 +308,7 @@ fn a_deleted_link_is_made_anew_with_what_stood_on_it() {
 fn a_link_that_was_moved_away_is_not_made_anew_until_it_is_back() {
     let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge")]));
     desk.settle();
-    let link = *desk.network.link_named(name("br0")).expect("made");
+    let link = desk.network.link_named(name("br0")).expect("made").clone();
     desk.reconcile.handle_moved(link.index);
     let index = link.index;
     desk.happens(|network| {
@@ -478,7 +478,7 @@ fn a_group_that_holds_what_is_not_meant_is_not_deleted() {
 fn a_link_that_became_another_is_left_alone() {
     let (mut desk, owner) = ten_strays_beside_a_kept_link(Mode::Once);
     desk.round(|_| Outcome::Done);
-    let other = *desk.network.link_named(name("i4")).expect("a link");
+    let other = desk.network.link_named(name("i4")).expect("a link").clone();
     let mac = Mac::new(&[2, 0, 0, 0, 0, 9]).expect("a mac");
     desk.link_is(Link { mac, group: 0, ..other });
     desk.settle();
@@ -493,7 +493,7 @@ fn a_declared_link_under_another_name_is_no_stray() {
     let desired = Desired::builder().owner(owner.clone()).link(of_kind("br0", "bridge"));
     let mut desk = Desk::new(Mode::Keep, desired.build().expect("valid"));
     desk.settle();
-    let link = *desk.network.link_named(name("br0")).expect("a link");
+    let link = desk.network.link_named(name("br0")).expect("a link").clone();
     assert_eq!(link.group, owner.group);
     desk.link_is(Link { name: name("moved"), ..link });
     desk.settle();

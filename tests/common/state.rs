@@ -494,7 +494,7 @@ impl EventFold {
     fn put(&mut self, object: &Object) -> Option<Object> {
         let network = &mut self.network;
         match object {
-            Object::Link(it) => network.put_link(*it).map(Object::Link),
+            Object::Link(it) => network.put_link(it.clone()).map(Object::Link),
             Object::Address(it) => network.put_address(*it).map(Object::Address),
             Object::Route(it) => network.put_route(it.clone()).map(Object::Route),
             other => panic!("no such object was known: {other:?}"),

@@ -9,6 +9,7 @@ use crate::model::address::{
 };
 use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
 use crate::model::consequences::{Taken, Trigger, taken_along};
+use crate::model::identity::AltName;
 use crate::model::kind::{FewSettings, Kind, Settings, Value, ValueType};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::neighbour::{NUD_PERMANENT, Neighbour, NeighbourKey};
@@ -23,6 +24,23 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
     match change {
         Change::CreateLink(new) => create(network, new),
         Change::SetLink(update) => set(network, update),
+        Change::AddAltname { link, altname } => {
+            let index = find(network, *link)?;
+            let is_taken = |link: &Link| {
+                link.altnames().contains(altname) || link.name.as_bytes() == altname.as_bytes()
+            };
+            if network.links().any(is_taken) {
+                return Err(format!("{change:?}: there already"));
+            }
+            rename(network, index, |names| names.push(*altname));
+            Ok(())
+        }
+        Change::DeleteAltname { link, altname } => {
+            let index = find(network, *link)?;
+            let has_it = network.link(index).is_some_and(|it| it.altnames().contains(altname));
+            rename(network, index, |names| names.retain(|name| name != altname));
+            if has_it { Ok(()) } else { Err(format!("no {altname}")) }
+        }
         Change::DeleteLink(name) => {
             let index = find(network, *name)?;
             delete(network, index);
@@ -115,6 +133,16 @@ fn apply_rest(network: &mut Network, change: &Change) -> Result<(), String> {
     }
 }
 
+/// Changes the alternative names of a link.
+fn rename(network: &mut Network, index: u32, change: impl FnOnce(&mut Vec<AltName>)) {
+    let Some(link) = network.link(index).cloned() else { return };
+    network.put_link(link.with_identity(|identity| {
+        let mut names = identity.altnames.to_vec();
+        change(&mut names);
+        identity.altnames = names.into();
+    }));
+}
+
 /// With the primary of a subnet goes that mark to the next.
 fn delete_address(network: &mut Network, key: AddressKey) -> Result<(), String> {
     let gone = *network.address(key).ok_or(format!("no {key:?}"))?;
@@ -157,7 +185,7 @@ pub(crate) fn put_address(
 
 /// Sets or clears IFF_UP, and takes out what goes with a link that goes down.
 pub(crate) fn set_up(network: &mut Network, index: u32, up: bool) {
-    let Some(&link) = network.link(index) else { return };
+    let Some(link) = network.link(index).cloned() else { return };
     if link.is_up() && !up {
         take_along(network, Trigger::LinkDown(index));
     }
@@ -238,7 +266,7 @@ fn port_of(network: &Network, master: u32) -> Option<FewSettings> {
 
 fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
     let index = find(network, update.link)?;
-    let mut link = *network.link(index).ok_or("a link")?;
+    let mut link = network.link(index).ok_or("a link")?.clone();
     if let Some(name) = update.rename {
         if network.index_of(name).is_some() {
             return Err(format!("{name} is taken"));
@@ -266,6 +294,9 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
         }
         link.settings = Some(now);
     }
+    if let Some(alias) = update.alias {
+        link = link.with_identity(|identity| identity.alias = alias.as_bytes().into());
+    }
     network.put_link(link);
     if let Some(up) = update.up {
         set_up(network, index, up);
@@ -274,10 +305,10 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
 }
 
 fn delete(network: &mut Network, index: u32) {
-    let Some(&gone) = network.link(index) else { return };
+    let Some(gone) = network.link(index).cloned() else { return };
     take_along(network, Trigger::LinkGone(index));
     network.remove_link(index);
-    let others: Vec<_> = network.links().copied().collect();
+    let others: Vec<_> = network.links().cloned().collect();
     for other in others {
         let stands_on_it = other
             .settings

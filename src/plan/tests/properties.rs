@@ -106,7 +106,7 @@ proptest! {
     fn what_cannot_be_changed_in_place_is_made_anew_where_that_is_allowed(seed in any::<u64>()) {
         let (desired, mut network) = world(seed);
         // Someone else's links bear some of the names.
-        for (at, link) in network.links().copied().collect::<Vec<_>>().into_iter().enumerate() {
+        for (at, link) in network.links().cloned().collect::<Vec<_>>().into_iter().enumerate() {
             if !link.kind.is_empty() && (seed >> at) & 1 == 1 {
                 let kind = KindName::truncated(b"dummy");
                 network.put_link(Link { kind, settings: None, lower: 0, ..link });
@@ -140,6 +140,8 @@ fn needs(change: &Change) -> Vec<LinkName> {
         Change::SetLink(update) => std::iter::once(update.link).chain(update.master).collect(),
         Change::DeleteGroup(_) => Vec::new(),
         Change::DeleteLink(link)
+        | Change::AddAltname { link, .. }
+        | Change::DeleteAltname { link, .. }
         | Change::PutAddress { link, .. }
         | Change::DeleteAddress { link, .. } => vec![*link],
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
@@ -181,6 +183,13 @@ fn may_change(desired: &Desired, network: &Network, plan: &Plan, change: &Change
                 is_its_end && link.state != Some(State::Absent)
             })
         }
+        Change::AddAltname { link, altname } => declared(*link).is_some_and(|link| {
+            link.altnames.as_ref().is_some_and(|names| names.contains(altname))
+        }),
+        Change::DeleteAltname { link, altname } => declared(*link).is_some_and(|link| {
+            let names = link.altnames.as_ref();
+            names.is_some_and(|names| !names.contains(altname)) && link.remove_extra_altnames
+        }),
         Change::DeleteGroup(_) => false,
         Change::DeleteLink(name) => match declared(*name) {
             Some(link) => link.state == Some(State::Absent),

@@ -327,8 +327,8 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
         network.put(Object::Rule(rule));
         return;
     }
-    let links: Vec<_> = network.links().copied().collect();
-    let Some(&link) = random.pick(&links) else { return };
+    let links: Vec<_> = network.links().cloned().collect();
+    let Some(link) = random.pick(&links).cloned() else { return };
     let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);
     match random.below(5) {
         4 => drop(network.put_link(Link { group: Owner::new("sim").doomed(), ..link })),

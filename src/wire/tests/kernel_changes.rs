@@ -90,9 +90,9 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
     assert_eq!((v0.is_up(), v0.master), (true, b0.index));
     assert_eq!((v1.mtu, v1.mac, v1.group), (1300, mac(2), 4711));
     assert_eq!((v1.is_up(), v1.master), (false, 0));
-    let peer = |link: Link| link.settings.unwrap().by_name("peer");
-    assert_eq!(peer(v0), Some(Value::Index(v1.index)));
-    assert_eq!(peer(v1), Some(Value::Index(v0.index)));
+    let peer = |link: &Link| link.settings.unwrap().by_name("peer");
+    assert_eq!(peer(&v0), Some(Value::Index(v1.index)));
+    assert_eq!(peer(&v1), Some(Value::Index(v0.index)));
 
     let Err(Refused(errno, _, _)) = namespace.change(&Change::CreateLink(pair)) else {
         panic!("the name was taken");

@@ -183,9 +183,9 @@ fn a_peer_in_another_namespace_is_not_taken_for_a_link_of_this_one() {
     loop {
         let mut datagram = bytes::BytesMut::with_capacity(8192);
         listener.recv(&mut datagram, 0).unwrap();
-        match super::decode_all(&datagram)[..] {
+        match &super::decode_all(&datagram)[..] {
             [super::Decoded::Link { link, deleted: true, moved }] => {
-                assert!(moved && link.index == v1.index, "{link:?}");
+                assert!(*moved && link.index == v1.index, "{link:?}");
                 break;
             }
             _ => continue,

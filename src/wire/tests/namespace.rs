@@ -173,7 +173,7 @@ impl Namespace {
         self.send(&request);
         let datagram = self.receive();
         match super::decode_all(&datagram).as_slice() {
-            [Decoded::Link { link, .. }] => *link,
+            [Decoded::Link { link, .. }] => link.clone(),
             other => panic!("{other:?}"),
         }
     }

@@ -136,7 +136,7 @@ fn a_malformed_attribute_costs_only_itself() {
     payload.extend([1, 0, 10, 0]); // a length that cannot be
     let bytes = framed(16, 0, &payload);
     let decoded = super::decode_all(&bytes);
-    let [Decoded::Link { link, .. }] = decoded[..] else {
+    let [Decoded::Link { link, .. }] = &decoded[..] else {
         panic!("{decoded:?}");
     };
     assert_eq!((link.index, link.mtu, link.group), (3, 0, 9));
@@ -189,7 +189,7 @@ fn a_rule_without_its_table_or_with_marks_behind_its_ports_is_read() {
     payload.extend([8, 0, 14, 0, 255, 255, 255, 255]); // FRA_SUPPRESS_PREFIXLEN, none
     let bytes = framed(32, 0, &payload);
     let decoded = super::decode_all(&bytes);
-    let [Decoded::Object { object: Object::Rule(rule), deleted: false }] = decoded[..] else {
+    let [Decoded::Object { object: Object::Rule(rule), deleted: false }] = &decoded[..] else {
         panic!("{decoded:?}");
     };
     assert_eq!((rule.table, rule.priority, rule.flags), (254, 0, 0));

@@ -126,7 +126,7 @@ proptest! {
         let mut bytes = bytes;
         bytes[20] = 1;
         let decoded = decode_all(&bytes);
-        let [Decoded::Link { link, deleted: false, moved: false }] = decoded[..] else {
+        let [Decoded::Link { link, deleted: false, moved: false }] = &decoded[..] else {
             panic!("{decoded:?}");
         };
         prop_assert_eq!(link.name, new.name);
