@@ -241,13 +241,16 @@ fn killed_after_any_message_of_a_creation_it_is_made_by_the_next() {
 
 #[test]
 fn killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next() {
-    in_namespace("killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next", || {
-        let (folder, path) = document(&network(PAIRS, true));
-        let before = folder.path().join("before.toml");
-        write(&before, &network(PAIRS, false));
-        let from = Goal { path: &before, destroys: false };
-        killed_after_each_message(Some(from), Goal { path: &path, destroys: false });
-    });
+    in_namespace(
+        "killed_after_any_message_of_a_change_with_deletions_it_is_made_by_the_next",
+        || {
+            let (folder, path) = document(&network(PAIRS, true));
+            let before = folder.path().join("before.toml");
+            write(&before, &network(PAIRS, false));
+            let from = Goal { path: &before, destroys: false };
+            killed_after_each_message(Some(from), Goal { path: &path, destroys: false });
+        },
+    );
 }
 
 #[test]

@@ -345,6 +345,7 @@ fn what_is_others_stays_as_it_is_save_what_plans_name() {
         there = compare("a run", &there, &nothing);
         ip("route add 10.211.0.0/16 dev b0 table 78");
         let guests = strangers();
+        assert_eq!(guests.len(), there.len() + 1);
         write(&path, ONE);
         let tried = run(&["try", "--recreate", "--timeout", "500ms", &file]);
         assert_eq!(status(&tried), Some(1), "{}{}", text(&tried.stdout), text(&tried.stderr));

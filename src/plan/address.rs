@@ -60,7 +60,7 @@ impl Diff<'_> {
             self.order(position, found, &alike);
         }
         if let Some(found) = found.filter(|_| wanted.remove_extra_addresses) {
-            self.extra_addresses(position, wanted, &found, addresses);
+            self.extra_addresses(position, wanted, found, addresses);
         }
     }
 

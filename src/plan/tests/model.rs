@@ -24,23 +24,7 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
     match change {
         Change::CreateLink(new) => create(network, new),
         Change::SetLink(update) => set(network, update),
-        Change::AddAltname { link, altname } => {
-            let index = find(network, *link)?;
-            let is_taken = |link: &Link| {
-                link.altnames().contains(altname) || link.name.as_bytes() == altname.as_bytes()
-            };
-            if network.links().any(is_taken) {
-                return Err(format!("{change:?}: there already"));
-            }
-            rename(network, index, |names| names.push(*altname));
-            Ok(())
-        }
-        Change::DeleteAltname { link, altname } => {
-            let index = find(network, *link)?;
-            let has_it = network.link(index).is_some_and(|it| it.altnames().contains(altname));
-            rename(network, index, |names| names.retain(|name| name != altname));
-            if has_it { Ok(()) } else { Err(format!("no {altname}")) }
-        }
+        Change::AddAltname { .. } | Change::DeleteAltname { .. } => altname(network, change),
         Change::DeleteLink(name) => {
             let index = find(network, *name)?;
             delete(network, index);
@@ -91,6 +75,30 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             network.remove_route(key);
             Ok(())
         }
+    }
+}
+
+/// The changes of alternative names.
+fn altname(network: &mut Network, change: &Change) -> Result<(), String> {
+    match change {
+        Change::AddAltname { link, altname } => {
+            let index = find(network, *link)?;
+            let is_taken = |link: &Link| {
+                link.altnames().contains(altname) || link.name.as_bytes() == altname.as_bytes()
+            };
+            if network.links().any(is_taken) {
+                return Err(format!("{change:?}: there already"));
+            }
+            rename(network, index, |names| names.push(*altname));
+            Ok(())
+        }
+        Change::DeleteAltname { link, altname } => {
+            let index = find(network, *link)?;
+            let has_it = network.link(index).is_some_and(|it| it.altnames().contains(altname));
+            rename(network, index, |names| names.retain(|name| name != altname));
+            if has_it { Ok(()) } else { Err(format!("no {altname}")) }
+        }
+        _ => Err(format!("{change:?} is none of these")),
     }
 }
 
