@@ -6,7 +6,7 @@ use super::json::now;
 use crate::applier::ApplyReport;
 use crate::host::Counters;
 use crate::model::object::ObjectId;
-use crate::plan::{Blocked, Plan, Shown, Step};
+use crate::plan::{Blocked, Matched, Plan, Shown, Step};
 use crate::reconcile::{Attempt, Outcome, Report};
 
 fn shown(value: Option<&Shown>) -> Value {
@@ -60,7 +60,12 @@ pub(super) fn plan(plan: &Plan) -> Value {
         "changes": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "blocked": plan.blocked.iter().map(blocked).collect::<Vec<_>>(),
         "suspended": plan.suspended.iter().map(suspended).collect::<Vec<_>>(),
+        "matched": plan.matched.iter().map(matched).collect::<Vec<_>>(),
     })
+}
+
+fn matched(it: &Matched) -> Value {
+    json!({ "link": it.link.to_string(), "label": it.label.to_string() })
 }
 
 fn suspended(object: &ObjectId) -> Value {

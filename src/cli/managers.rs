@@ -5,6 +5,7 @@
 
 mod others;
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,8 @@ pub(super) struct Listed {
 
 /// The links of a document, as far as they are there.
 pub(super) fn listed(desired: &Desired, network: Option<&Network>) -> Vec<Listed> {
-    let links = desired.links.iter().map(|link| {
+    let desired = network.map_or(Cow::Borrowed(desired), |network| desired.resolve(network));
+    let links = desired.links.iter().filter(|link| !desired.is_stand_in(link.name)).map(|link| {
         let found = network.and_then(|network| network.link_named(link.name));
         Listed {
             name: link.name.to_string(),

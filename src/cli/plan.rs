@@ -6,7 +6,9 @@ use super::{json_plan, start};
 use crate::applier::Applier;
 use crate::desired::Desired;
 use crate::model::change::{Change, Op};
-use crate::plan::{Plan, Step};
+use crate::model::object::ObjectId;
+use crate::model::text::LinkName;
+use crate::plan::{Matched, Plan, Step};
 use crate::ring::signals::Signals;
 
 /// Shows what `apply` would change.
@@ -53,7 +55,8 @@ pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
         let id = (step.change.object(), step.change.op());
         // What follows on the same object belongs under its heading.
         if shown.replace(id) != Some(id) {
-            out.line(heading(step, out))?;
+            let label = label_of(step.change.object(), plan);
+            out.line(format_args!("{}{label}", heading(step, out)))?;
         }
         for difference in step.differences.iter().filter(|it| !is_in_heading(step, it.key)) {
             out.line(format_args!("    {difference}"))?;
@@ -71,10 +74,23 @@ pub(super) fn show(plan: &Plan, out: &mut Out) -> Result<(), Failure> {
         let mark = out.ink(Ink::Warned, "!");
         out.line(format_args!("{mark} {blocked}"))?;
     }
+    let is_told =
+        |link: LinkName| plan.steps.iter().any(|step| step.change.object() == ObjectId::Link(link));
+    for taken in plan.matched.iter().filter(|taken| !is_told(taken.link)) {
+        let link = ObjectId::Link(taken.link);
+        out.line(format_args!("= {link}{}", label_of(link, plan)))?;
+    }
     for object in &plan.suspended {
         out.line(format_args!("= {object}: suspended, for its link is declared down"))?;
     }
     Ok(())
+}
+
+/// ` (by match of uplink)` of a link that was taken so.
+fn label_of(object: ObjectId, plan: &Plan) -> String {
+    let is_it = |taken: &&Matched| ObjectId::Link(taken.link) == object;
+    let taken = plan.matched.iter().find(is_it);
+    taken.map_or(String::new(), |taken| format!(" (by match of {})", taken.label))
 }
 
 /// `+ link br0 (bridge)`, `~ link br0`, `- address 192.0.2.1/24 dev br0`.

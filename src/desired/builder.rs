@@ -3,12 +3,13 @@
 //! The document reads into the same declarations, so it knows no rule that the builder lacks.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::builder_route::RouteDeclaration;
 use super::checks::{self, About, Rest};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
-use super::{Desired, DesiredAddress, DesiredNeighbour, Owner, PROTOCOL_DEFAULT, State};
+use super::{Desired, DesiredAddress, DesiredNeighbour, LinkMatch, Owner, PROTOCOL_DEFAULT, State};
 use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings};
 use crate::model::object::ObjectId;
@@ -44,6 +45,7 @@ pub enum ExtraAddresses {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkDeclaration {
     pub(super) name: LinkName,
+    pub(super) matching: Option<Arc<LinkMatch>>,
     pub(super) common: Settings,
     pub(super) settings: Option<Settings>,
     pub(super) state: Option<State>,
@@ -62,6 +64,7 @@ impl LinkDeclaration {
     pub fn new(name: LinkName) -> Self {
         Self {
             name,
+            matching: None,
             common: Settings::new(Kind::LINK),
             settings: None,
             state: None,
@@ -74,6 +77,14 @@ impl LinkDeclaration {
             addresses: None,
             extra_addresses: None,
         }
+    }
+
+    /// Every link for which that holds, save those that another declaration names or an earlier
+    /// match takes. The name of this declaration is a label then, by which others may refer to the
+    /// link where it is one. Such a link has no kind: it exists, or is waited for.
+    pub fn matching(mut self, matching: LinkMatch) -> Self {
+        self.matching = Some(Arc::new(matching));
+        self
     }
 
     /// What can be set of every link, by [`Kind::LINK`]: its queue, flags, limits and the

@@ -3,7 +3,7 @@
 //! They work on declarations and answer with indices into them, so that the document, which
 //! knows where each was written, and the builder, which does not, share every rule.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::builder::{ExtraAddresses, LinkDeclaration};
 use super::builder_route::RouteDeclaration;
@@ -89,6 +89,7 @@ pub(super) fn check_each(
             ("mtu", link.mtu.map_or(Ok(()), values::check_mtu)),
             ("mac", link.mac.map_or(Ok(()), values::check_mac)),
             ("master", link.master.map_or(Ok(()), values::check_name)),
+            ("match", link.matching.as_ref().map_or(Ok(()), |wanted| wanted.check())),
             ("alias", link.alias.map_or(Ok(()), check_alias)),
         ];
         for (key, checked) in checked {
@@ -149,6 +150,7 @@ pub(super) fn complete(
         recreates: false,
         rules: rest.rules.into_iter().map(ours).collect(),
         neighbours: rest.neighbours,
+        unmatched: BTreeMap::new(),
     };
     (desired, problems)
 }
@@ -176,6 +178,8 @@ fn complete_links(
         });
         DesiredLink {
             name: link.name,
+            matching: link.matching,
+            label: None,
             common: link.common,
             settings: link.settings,
             peer_of,
@@ -193,6 +197,8 @@ fn complete_links(
     });
     let peers = unlisted.into_iter().map(|(name, end)| DesiredLink {
         name,
+        matching: None,
+        label: None,
         common: Settings::new(Kind::LINK),
         settings: None,
         peer_of: Some(end),

@@ -11,7 +11,6 @@ use crate::model::text::LinkName;
 const NOT_YET: &[(Table, &str)] = &[
     (Table::Top, "nexthop"),
     (Table::Top, "fdb"),
-    (Table::Link, "match"),
     (Table::Kind, "peer_netns"),
     (Table::Within, "accept_ra"),
     (Table::Within, "disable"),
@@ -27,6 +26,7 @@ pub(super) enum Table {
     Owner,
     Link,
     Kind,
+    Match,
     Port,
     Within,
     Route,
@@ -43,6 +43,7 @@ impl Table {
             Self::Owner => "of `[owner]`",
             Self::Link => "of a link",
             Self::Kind => "of this kind",
+            Self::Match => "of `match`",
             Self::Within => "of this table of a link",
             Self::Port => "of a port of that master",
             Self::Route => "of a route",

@@ -45,6 +45,7 @@ impl<'d> Joint<'d> {
 
     pub(super) fn check(&mut self) {
         self.check_names();
+        self.check_matches();
         self.check_peers();
         for index in 0..self.links.len() {
             self.check_absent(index);
@@ -86,6 +87,48 @@ impl<'d> Joint<'d> {
         }
     }
 
+    /// A link with a match exists by itself, and two that say the same leave the second nothing.
+    fn check_matches(&mut self) {
+        let mut seen = HashMap::new();
+        for (index, link) in self.links.iter().enumerate() {
+            let Some(wanted) = &link.matching else { continue };
+            let about = About::link(index, "match");
+            if let Some(settings) = link.settings {
+                let message =
+                    format!("`{}` has a match and a kind, {}", link.name, settings.kind.name);
+                let help = "what a match finds exists already: take one of the two out";
+                self.push_against(about, About::link(index, "kind"), message, help);
+            }
+            if link.state == Some(State::Absent) {
+                let message = format!("`{}` has a match, so it cannot be absent", link.name);
+                let help = "what a match finds is not deleted: name the links that shall go";
+                self.push_against(about, About::link(index, "state"), message, help);
+            }
+            let first = *seen.entry(wanted).or_insert(index);
+            let named = wanted.only_name().and_then(|name| self.by_name.get(&name).copied());
+            let named = named.filter(|&at| self.links[at].matching.is_none());
+            if first != index {
+                let message = format!("the match of `{}` is the same", self.links[first].name);
+                let help = "a link is taken by the first: keep one of the two";
+                self.push_against(about, About::link(first, "match"), message, help);
+            } else if let Some(named) = named {
+                let message = format!("`{}` has a block of its own", self.links[named].name);
+                let help = "the block that names a link takes it: keep one of the two";
+                self.push_against(about, About::link(named, ""), message, help);
+            }
+        }
+    }
+
+    /// A label that can stand for several links is no link to refer to.
+    fn check_is_one(&mut self, about: About, used: LinkName) {
+        let Some(&at) = self.by_name.get(&used) else { return };
+        if self.links[at].matching.as_ref().is_some_and(|wanted| wanted.is_wide()) {
+            let message = format!("`{used}` can stand for several links");
+            let help = "give its match a `mac`, a `parent` or a name without wildcards";
+            self.push_against(about, About::link(at, "match"), message, help);
+        }
+    }
+
     fn check_peers(&mut self) {
         for (index, link) in self.links.iter().enumerate() {
             let Some(peer) = link.settings.and_then(|settings| settings.peer()) else {
@@ -109,6 +152,11 @@ impl<'d> Joint<'d> {
             let Some(&own) = self.by_name.get(&peer) else {
                 continue;
             };
+            if self.links[own].matching.is_some() {
+                let message = format!("`{peer}` is the peer of `{}` and has a match", link.name);
+                let help = "a peer has a name: take the match out, or choose another label";
+                self.push_against(about, About::link(own, "match"), message, help);
+            }
             if let Some(settings) = self.links[own].settings {
                 let message = format!(
                     "`{peer}` is the peer of `{}` and has a kind of its own, {}",
@@ -192,6 +240,7 @@ impl<'d> Joint<'d> {
     }
 
     fn check_reference(&mut self, about: About, user: LinkName, used: LinkName) {
+        self.check_is_one(about, used);
         let declared = self.by_name.get(&used).copied();
         // The peer of an absent link without a declaration of its own is gone with it.
         let creator = self.peer_of.get(&used).copied();
@@ -326,6 +375,7 @@ impl<'d> Joint<'d> {
             let about = |key| About::Route { index, key: key_or(key), item };
             self.check_gateway(about("via"), hop.via);
             let Some(dev) = hop.dev else { continue };
+            self.check_is_one(about("dev"), dev);
             let declared = self.by_name.get(&dev).copied();
             let absent = |at: &usize| self.links[*at].state == Some(State::Absent);
             if let Some(gone) = declared.or(self.peer_of.get(&dev).copied()).filter(absent) {
@@ -400,6 +450,8 @@ impl<'d> Joint<'d> {
 
     fn check_rules(&mut self) {
         for (index, rule) in self.rest.rules.iter().enumerate() {
+            self.check_is_one(About::Rule { index, key: "iif" }, rule.iif);
+            self.check_is_one(About::Rule { index, key: "oif" }, rule.oif);
             let first = self.rest.rules[..index].iter().position(|first| first.is_alike(rule));
             if let Some(first) = first {
                 let about = |index| About::Rule { index, key: "" };
@@ -415,6 +467,7 @@ impl<'d> Joint<'d> {
             let about = |index, key| About::Neighbour { index, key };
             let DesiredNeighbour { dev, address, .. } = *neighbour;
             let first = *seen.entry((dev, address)).or_insert(index);
+            self.check_is_one(about(index, "dev"), dev);
             if first != index {
                 let message = format!("the neighbour {address} of `{dev}` is declared twice");
                 let (about, other) = (about(index, ""), about(first, ""));

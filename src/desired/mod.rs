@@ -26,6 +26,7 @@ mod limits;
 #[cfg(feature = "document")]
 mod load;
 mod loops;
+mod matching;
 #[cfg(feature = "document")]
 mod read;
 #[cfg(feature = "document")]
@@ -33,11 +34,14 @@ mod read_address;
 #[cfg(feature = "document")]
 mod read_link;
 #[cfg(feature = "document")]
+mod read_match;
+#[cfg(feature = "document")]
 mod read_neighbour;
 #[cfg(feature = "document")]
 mod read_route;
 #[cfg(feature = "document")]
 mod read_rule;
+mod resolve;
 #[cfg(feature = "document")]
 mod schema;
 #[cfg(feature = "document")]
@@ -52,13 +56,17 @@ mod values_names;
 mod values_route;
 mod values_rule;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use builder::{DesiredBuilder, DesiredError, DesiredProblem, ExtraAddresses, LinkDeclaration};
 pub use builder_route::RouteDeclaration;
 #[cfg(feature = "document")]
 pub use diagnostic::{Diagnostic, DocumentError, Location, Source};
+pub use matching::LinkMatch;
+pub(crate) use resolve::{Resolution, Unmatched};
 #[cfg(feature = "document")]
 pub use schema::json_schema;
 
@@ -89,6 +97,9 @@ pub struct Desired {
     pub(crate) gone: Gone,
     pub(crate) rules: Vec<Rule>,
     pub(crate) neighbours: Vec<DesiredNeighbour>,
+    /// Where labels have been put in order: those that stand for no single link, by the names that
+    /// stand for them.
+    pub(crate) unmatched: BTreeMap<LinkName, Unmatched>,
 }
 
 /// Addresses and routes that are taken away where they bear our mark.
@@ -98,6 +109,8 @@ pub(crate) struct Gone {
     pub(crate) routes: Vec<DesiredRoute>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) neighbours: Vec<DesiredNeighbour>,
+    /// What these were declared in, where it has labels that are still to be put in order.
+    pub(crate) declared: Option<Arc<Desired>>,
 }
 
 /// Who the created links belong to.
@@ -120,8 +133,12 @@ pub struct Owner {
 /// One declared link.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesiredLink {
-    /// Its name.
+    /// Its name; where it has a match, the label that other declarations know it by.
     pub name: LinkName,
+    /// What the links must be that it is about; without it the one of that name.
+    pub matching: Option<Arc<LinkMatch>>,
+    /// The label of the block that took this link by its match.
+    pub(crate) label: Option<LinkName>,
     /// What is wanted of what can be set of every link, by
     /// [`Kind::LINK`](crate::model::kind::Kind::LINK).
     pub common: Settings,
@@ -322,18 +339,25 @@ impl Desired {
     /// what is whose.
     pub fn destroyed(&self) -> Option<Self> {
         let owner = Owner { prune: true, ..self.owner.clone()? };
+        let declared = self.has_matches().then(|| Arc::new(self.clone()));
+        let gone = Gone { declared, ..self.as_gone() };
+        Some(Self { owner: Some(owner), gone, ..Self::default() })
+    }
+
+    /// What it declares, as what shall be there no more.
+    pub(crate) fn as_gone(&self) -> Gone {
         let devices = self.links.iter().filter(|it| it.settings.is_none() && it.peer_of.is_none());
         let addresses = devices.flat_map(|device| {
             let addresses = device.addresses.iter().flatten();
             addresses.map(|own| (device.name, own.prefix))
         });
-        let gone = Gone {
+        Gone {
             addresses: addresses.collect(),
             routes: self.routes.clone(),
             rules: self.rules.clone(),
             neighbours: self.neighbours.clone(),
-        };
-        Some(Self { owner: Some(owner), gone, ..Self::default() })
+            declared: None,
+        }
     }
 
     /// The same, and links that cannot be made as declared in place may be deleted and made anew:

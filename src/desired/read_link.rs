@@ -1,6 +1,7 @@
 //! Reads one link's block: the keys of every link, and those of its kind from its key table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::State;
 use super::builder::{ExtraAddresses, LinkDeclaration};
@@ -9,6 +10,7 @@ use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::read_address::read_addresses;
+use super::read_match::read_match;
 use super::suggest;
 use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
@@ -21,6 +23,7 @@ use crate::model::text::LinkName;
 /// The keys of every link; the name of each kind is one too.
 pub(super) const KEYS: &[&str] = &[
     "kind",
+    "match",
     "state",
     "mtu",
     "mac",
@@ -177,6 +180,7 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         "mtu" => link.mtu = fields::number(reports, entry, MTU_MIN, MTU_MAX),
         "mac" => link.mac = fields::parsed(reports, entry, "02:00:00:00:00:01", parse_mac),
         "master" => link.master = fields::link_name(reports, entry),
+        "match" => link.matching = Some(Arc::new(read_match(reports, entry))),
         "alias" => {
             let parse = |text: &str| alias(text.as_bytes());
             link.alias = fields::parsed(reports, entry, "to the lab", parse);

@@ -64,6 +64,7 @@ fn definitions() -> Value {
         "ports": { "anyOf": [number(1, 65535),
             { "type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$" }] },
         "link": table(link(), &[]),
+        "match": matching(),
         "link_address": { "anyOf": [reference("prefix"), table(address(), &["address"])] },
         "route": table(route(), &["to"]),
         "nexthop": table(nexthop(), &[]),
@@ -92,6 +93,7 @@ fn link() -> Keys {
         "uniqueItems": true });
     let mut keys = vec![
         ("kind", json!({ "enum": kinds })),
+        ("match", reference("match")),
         ("state", json!({ "enum": ["up", "down", "absent"] })),
         ("mtu", number(MTU_MIN, MTU_MAX)),
         ("mac", reference("mac")),
@@ -161,6 +163,24 @@ fn setting(key: &'static Key) -> Value {
         value["default"] = default;
     }
     value
+}
+
+fn matching() -> Value {
+    let mut value = table(match_keys(), &[]);
+    value["minProperties"] = 1.into();
+    value
+}
+
+fn match_keys() -> Keys {
+    let pattern = json!({ "type": "string", "minLength": 1, "maxLength": ALTNAME_BYTES_MAX,
+        "pattern": "^[^/\\s]+$" });
+    let parent = json!({ "type": "string", "minLength": 1 });
+    vec![
+        ("name", pattern.clone()),
+        ("altname", pattern),
+        ("mac", reference("mac")),
+        ("parent", parent),
+    ]
 }
 
 fn address() -> Keys {
@@ -286,6 +306,7 @@ mod tests {
     #[test]
     fn the_schema_has_the_keys_that_are_read_and_no_others() {
         assert_same("the owner", &owner(), read::OWNER_KEYS);
+        assert_same("a match", &match_keys(), super::super::read_match::KEYS);
         assert_same("an address", &address(), read_address::KEYS);
         assert_same("a route", &route(), read_route::KEYS);
         assert_same("a next hop", &nexthop(), read_route::HOP_KEYS);

@@ -102,9 +102,11 @@ pub(super) fn check_owner(owner: &Owner) -> Vec<(&'static str, Fault)> {
 }
 
 pub(super) fn check_name(name: LinkName) -> Result<(), Fault> {
-    LinkName::valid(name.as_bytes())
-        .map(drop)
-        .map_err(|error| Fault::new(error.to_string(), "rename it"))
+    check_name_bytes(name.as_bytes())
+}
+
+pub(super) fn check_name_bytes(name: &[u8]) -> Result<(), Fault> {
+    LinkName::valid(name).map(drop).map_err(|error| Fault::new(error.to_string(), "rename it"))
 }
 
 pub(super) fn check_mtu(mtu: u32) -> Result<(), Fault> {

@@ -9,6 +9,7 @@ pub mod change;
 pub mod consequences;
 pub mod filter;
 mod fold;
+pub mod glob;
 pub mod identity;
 pub mod kind;
 pub mod link;

@@ -47,7 +47,7 @@ impl Diff<'_> {
         for own in addresses {
             if wanted.state == Some(State::Down) && !own.prefix.is_ipv4() {
                 let object = ObjectId::Address { link, prefix: own.prefix };
-                self.plan.suspended.push(object);
+                self.suspend(object);
                 continue;
             }
             let is_in_turn = misplaced.iter().any(|first| is_same_subnet(first, own));

@@ -5,8 +5,10 @@
 
 use std::cell::OnceCell;
 
+use std::sync::Arc;
+
 use super::{Blocked, DesiredIndex, Difference, Plan, Rank, Reason, Step};
-use crate::desired::{Desired, DesiredLink, State};
+use crate::desired::{Desired, DesiredLink, State, Unmatched};
 use crate::model::address::SCOPE_LINK;
 use crate::model::change::{Change, LinkUpdate};
 use crate::model::consequences::{Standing, Taken, Trigger, taken_along};
@@ -204,6 +206,23 @@ impl Diff<'_> {
     }
 
     pub(super) fn block(&mut self, subject: Subject, object: ObjectId, reason: Reason) {
+        let unmatched = match &reason {
+            Reason::NoSuchLink(name) | Reason::LinkIsDown(name) => self.desired.unmatched(*name),
+            _ => None,
+        };
+        let reason = match unmatched {
+            None => reason,
+            Some(Unmatched { label, wanted, links }) => match links[..] {
+                [one, other, ..] => Reason::SeveralMatch { label: *label, links: (one, other) },
+                _ => Reason::NoMatch { label: *label, wanted: Arc::clone(wanted) },
+            },
+        };
+        let object = self.desired.as_written(object);
         self.plan.blocked.push(Blocked { object, reason, subject });
+    }
+
+    pub(super) fn suspend(&mut self, object: ObjectId) {
+        let object = self.desired.as_written(object);
+        self.plan.suspended.push(object);
     }
 }

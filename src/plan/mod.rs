@@ -23,13 +23,14 @@ mod undo;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use self::cuts::{Session, cuts};
 pub(crate) use self::diff::{Diff, Subject};
 pub(crate) use self::index::DesiredIndex;
 pub use self::show::Shown;
 pub use self::undo::{Irrevocable, Undo};
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredLink, LinkMatch};
 use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::Change;
 use crate::model::link::Link;
@@ -46,6 +47,17 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// What is declared and comes back with its link, which is declared to be down.
     pub suspended: Vec<ObjectId>,
+    /// The links that were taken by the match of a block, in the order of the declared state.
+    pub matched: Vec<Matched>,
+}
+
+/// A link that was taken by the match of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matched {
+    /// The link.
+    pub link: LinkName,
+    /// The label of the block.
+    pub label: LinkName,
 }
 
 /// One change, and why it is needed.
@@ -131,6 +143,25 @@ pub enum Reason {
     /// It, or a link that it needs, does not exist and is not ours to make. It is waited for.
     #[error("waiting for link {0}, which does not exist")]
     NoSuchLink(LinkName),
+    /// No link is what the match of a block wants. One is waited for.
+    #[error("waiting for `{label}`: no link matches {wanted}")]
+    NoMatch {
+        /// The block's label.
+        label: LinkName,
+        /// Its match.
+        wanted: Arc<LinkMatch>,
+    },
+    /// The match of a block holds for several links where it can be about one alone.
+    #[error(
+        "`{label}` stands for several links, such as {} and {}: make its match narrower",
+        .links.0, .links.1
+    )]
+    SeveralMatch {
+        /// The block's label.
+        label: LinkName,
+        /// Two of them.
+        links: (LinkName, LinkName),
+    },
     /// Its link is down, and whether that link is up is not declared. It is waited for.
     #[error("waiting for link {0}, which is down; declare `state = \"up\"` or bring it up")]
     LinkIsDown(LinkName),
@@ -188,13 +219,18 @@ impl Reason {
     pub fn is_waiting(&self) -> bool {
         matches!(
             self,
-            Self::NoSuchLink(_) | Self::LinkIsDown(_) | Self::NoSuchAddress(_) | Self::Tentative(_)
+            Self::NoSuchLink(_)
+                | Self::NoMatch { .. }
+                | Self::LinkIsDown(_)
+                | Self::NoSuchAddress(_)
+                | Self::Tentative(_)
         )
     }
 
     /// Whether what it waits for seems to have come.
     pub(crate) fn seems_over(&self, observed: &Network) -> bool {
         match self {
+            Self::NoMatch { wanted, .. } => observed.links().any(|link| wanted.holds(link)),
             Self::NoSuchLink(link) => observed.index_of(*link).is_some(),
             Self::LinkIsDown(link) => observed.link_named(*link).is_none_or(Link::is_up),
             Self::NoSuchAddress(address) => {
@@ -220,6 +256,7 @@ fn kind_or_none(kind: &KindName) -> String {
 impl Plan {
     /// What must change in `observed` for all that `desired` declares.
     pub fn new(desired: &Desired, observed: &Network) -> Self {
+        let desired = &*desired.resolve(observed);
         let index = DesiredIndex::new(desired);
         let mut plan = Self::default();
         let standing = OnceCell::new();
@@ -235,6 +272,8 @@ impl Plan {
             diff.subject(subject, None);
         }
         plan.sort();
+        let taken = |link: &DesiredLink| Some(Matched { link: link.name, label: link.label? });
+        plan.matched = desired.links.iter().filter_map(taken).collect();
         plan
     }
 

@@ -16,7 +16,7 @@ impl Diff<'_> {
         // The kernel forgets the neighbours of a link that goes down.
         match self.way(wanted.dev) {
             Way::Open => {}
-            Way::Suspended => return self.plan.suspended.push(wanted.id()),
+            Way::Suspended => return self.suspend(wanted.id()),
             Way::Blocked(reason) => return self.block(subject, wanted.id(), reason),
         }
         let index = self.observed.index_of(wanted.dev);

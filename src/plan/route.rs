@@ -47,13 +47,13 @@ impl Diff<'_> {
         }
         if open.is_empty() && !hops.is_empty() {
             if !is_waiting {
-                self.plan.suspended.push(change.object());
+                self.suspend(change.object());
             }
             return;
         }
         match wanted.source.map_or(Way::Open, |source| self.source(source)) {
             Way::Open => {}
-            Way::Suspended => return self.plan.suspended.push(change.object()),
+            Way::Suspended => return self.suspend(change.object()),
             Way::Blocked(reason) => return self.block(subject, change.object(), reason),
         }
         if hops.len() > 1 {

@@ -1,10 +1,11 @@
 //! Compares a declared rule with those of its priority.
 
 use super::diff::{Diff, Subject};
-use super::{Difference, Rank, Shown};
+use super::{Difference, Rank, Reason, Shown};
 use crate::model::change::Change;
 use crate::model::route::table_name;
 use crate::model::rule::{FR_ACT_GOTO, FR_ACT_TO_TBL, Rule};
+use crate::model::text::LinkName;
 
 impl Diff<'_> {
     /// A rule that says the same serves, whoever added it. What is ours of its priority and not
@@ -15,6 +16,10 @@ impl Diff<'_> {
             return;
         };
         let subject = Subject::Rule(position);
+        let is_label = |name: &LinkName| desired.unmatched(*name).is_some();
+        if let Some(label) = [wanted.iif, wanted.oif].into_iter().find(is_label) {
+            return self.block(subject, wanted.id(), Reason::NoSuchLink(label));
+        }
         let observed = self.observed;
         let others = || observed.rules_in(wanted.is_ipv6, wanted.priority);
         if !others().any(|now| now.is_alike(wanted)) {

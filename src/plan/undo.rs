@@ -58,6 +58,7 @@ impl Undo {
     ///
     /// All that it would take away for good.
     pub fn new(desired: &Desired, before: &Network, plan: &Plan) -> Result<Self, Vec<Irrevocable>> {
+        let desired = &*desired.resolve(before);
         let mut undo = Self {
             before: before.clone(),
             links: desired.links.iter().map(|link| link.name).collect(),

@@ -26,6 +26,23 @@ impl Bindings {
         self.positions.get(&index).copied()
     }
 
+    /// The observed link that the declared one of that position was found as.
+    pub(super) fn index_at(&self, position: u32) -> Option<u32> {
+        self.indices.get(position as usize).copied().flatten()
+    }
+
+    /// What is declared at that position is another link, or may be.
+    pub(super) fn forget(&mut self, position: u32) {
+        let at = position as usize;
+        if self.indices.len() <= at {
+            self.indices.resize(at + 1, None);
+        }
+        if let Some(before) = self.indices.get_mut(at).and_then(Option::take) {
+            self.positions.remove(&before);
+        }
+        self.moved.remove(&position);
+    }
+
     /// Brings one binding up to date, and returns the index that it holds.
     pub(super) fn bind(&mut self, position: u32, name: LinkName, network: &Network) -> Option<u32> {
         let bound = self.indices.get_mut(position as usize)?;

@@ -9,6 +9,7 @@ mod answers;
 mod bindings;
 mod bulk;
 mod found;
+mod labels;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use std::time::Instant;
 use self::bindings::Bindings;
 use self::bulk::{Bulk, Stage};
 use self::found::Found;
+use self::labels::Labels;
 pub use self::report::{Attempt, Finding, Report};
 use self::track::{Track, Verdict};
 use crate::desired::Desired;
@@ -51,7 +53,9 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Reconcile {
     mode: Mode,
+    /// With the names of the links that its labels stand for.
     desired: Desired,
+    labels: Option<Labels>,
     index: DesiredIndex,
     bindings: Bindings,
     dirty: HashMap<Subject, Noticed>,
@@ -129,7 +133,9 @@ struct View<'a> {
 impl Reconcile {
     pub(crate) fn new(mode: Mode, desired: Desired) -> Self {
         let index = DesiredIndex::new(&desired);
+        let labels = desired.has_matches().then(|| Labels::new(desired.clone()));
         Self {
+            labels,
             mode,
             bindings: Bindings::new(desired.links.len()),
             desired,
@@ -195,6 +201,7 @@ impl Reconcile {
         for until in self.awaited.values_mut().filter(|until| until.is_some_and(|at| at <= now)) {
             *until = None;
         }
+        self.drop_stale();
         if self.in_flight == 0 && self.round.is_empty() {
             match self.bulk.as_ref().map(|bulk| bulk.stage) {
                 None => self.plan_round(now, network),
@@ -234,7 +241,8 @@ impl Reconcile {
     pub(crate) fn is_settled(&self) -> bool {
         let is_idle = self.round.is_empty() && self.bulk.is_none();
         let is_waiting = self.awaited.values().any(Option::is_some);
-        is_idle && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
+        let is_resolved = self.labels.as_ref().is_none_or(Labels::is_resolved);
+        is_idle && is_resolved && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
     }
 
     /// Whether every declared object was as declared when last looked at.
@@ -246,6 +254,7 @@ impl Reconcile {
 
     /// Compares what is dirty and makes a round of what may be sent now.
     fn plan_round(&mut self, now: Instant, network: &Network) {
+        self.resolve_labels(now, network);
         while let Some((at, subject)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
             self.later.remove(&(at, subject));
             self.mark(subject, Noticed { at: now, sender: 0 });

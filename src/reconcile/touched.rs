@@ -16,6 +16,7 @@ impl Reconcile {
     /// One change of the mirror: marks what it touches.
     pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
         let noticed = Noticed { at: now, sender: event.sender };
+        self.note_for_labels(&event.what, noticed);
         match &event.what {
             What::New(object) => self.touch(object, noticed, network, true),
             What::Changed { before, after } => {
