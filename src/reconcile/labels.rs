@@ -82,9 +82,10 @@ impl Reconcile {
     /// Judges the links of which there was news, and puts the labels in order where that changes
     /// anything.
     pub(super) fn resolve_labels(&mut self, now: Instant, network: &Network) {
-        let Some(mut labels) = self.labels.take().filter(|labels| !labels.is_resolved()) else {
+        if self.labels.as_ref().is_none_or(Labels::is_resolved) {
             return;
-        };
+        }
+        let Some(mut labels) = self.labels.take() else { return };
         let mut stale = std::mem::take(&mut labels.stale);
         let mut is_changed = !labels.is_begun;
         if !std::mem::replace(&mut labels.is_begun, true) {
