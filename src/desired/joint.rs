@@ -8,7 +8,7 @@ use super::builder_route::RouteDeclaration;
 use super::checks::{About, Problem, Rest};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
-use super::{DesiredNeighbour, ExtraAddresses, State};
+use super::{DesiredNeighbour, ExtraAddresses, LinkMatch, State};
 use crate::model::kind::{Kind, ValueType};
 use crate::model::route::table_name;
 use crate::model::text::LinkName;
@@ -103,6 +103,10 @@ impl<'d> Joint<'d> {
                 let message = format!("`{}` has a match, so it cannot be absent", link.name);
                 let help = "what a match finds is not deleted: name the links that shall go";
                 self.push_against(about, About::link(index, "state"), message, help);
+            }
+            // What is wrong in it was told.
+            if **wanted == LinkMatch::default() {
+                continue;
             }
             let first = *seen.entry(wanted).or_insert(index);
             let named = wanted.only_name().and_then(|name| self.by_name.get(&name).copied());

@@ -50,7 +50,8 @@ impl LinkMatch {
             return Err(Fault::new("`match` says nothing, so it would hold for every link", help));
         }
         if let Some(bytes) = self.name.as_ref().and_then(Glob::literal) {
-            values::check_name_bytes(bytes)?;
+            let help = "write the name that `ip link` shows, or a pattern of it";
+            values::check_name_bytes(bytes).map_err(|fault| Fault::new(fault.message, help))?;
         }
         self.mac.map_or(Ok(()), values::check_mac)
     }

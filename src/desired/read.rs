@@ -279,7 +279,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::read_address;
+    use crate::desired::{read_address, read_match};
 
     #[test]
     fn the_page_of_objects_lists_every_key() {
@@ -290,6 +290,7 @@ mod tests {
             read_route::HOP_KEYS,
             read_rule::KEYS,
             read_neighbour::KEYS,
+            read_match::KEYS,
         ];
         for key in keys.into_iter().flatten() {
             assert!(page.contains(&format!("`{key}`")), "docs/objects.md lacks `{key}`");

@@ -348,3 +348,183 @@ fn nothing(position: u32) -> DesiredLink {
         label: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::desired::{LinkDeclaration, RouteDeclaration};
+    use crate::model::address::Prefix;
+    use crate::model::glob::Glob;
+    use crate::model::identity::AltName;
+    use crate::model::text::Mac;
+
+    const NAMES: &[&str] = &["eth0", "eth1", "lan", "a", "b"];
+    const GLOBS: &[&str] = &["eth*", "*", "eth0", "lan", "?", "[a-l]*", "e*1"];
+
+    fn name(text: &str) -> LinkName {
+        LinkName::truncated(text.as_bytes())
+    }
+
+    fn mac(number: u8) -> Mac {
+        Mac::new(&[2, 0, 0, 0, 0, number]).expect("a mac")
+    }
+
+    /// A link of that index, of few names and others.
+    fn link() -> impl Strategy<Value = Link> {
+        let names = (0..NAMES.len(), 0..NAMES.len() + 2, 0..3_u8, 0..3_u8);
+        (1..6_u32, names).prop_map(|(index, (own, other, hardware, parent))| {
+            Link::new(index, name(NAMES[own])).with_identity(|identity| {
+                let altname = NAMES.get(other).map(|name| AltName::truncated(name.as_bytes()));
+                identity.altnames = altname.into_iter().collect();
+                identity.permanent_mac = (hardware > 0).then(|| mac(hardware));
+                identity.parent =
+                    if parent > 0 { Box::from([b'0' + parent]) } else { Box::default() };
+            })
+        })
+    }
+
+    fn matching() -> impl Strategy<Value = LinkMatch> {
+        let glob = || {
+            let glob = |at: usize| GLOBS.get(at).map(|it| Glob::new(it.as_bytes()).expect("one"));
+            (0..GLOBS.len() * 2).prop_map(glob)
+        };
+        (glob(), glob(), 0..6_u8, 0..6_u8).prop_map(|(name, altname, hardware, parent)| LinkMatch {
+            name,
+            altname,
+            mac: (1..3).contains(&hardware).then(|| mac(hardware)),
+            parent: (1..3).contains(&parent).then(|| Box::from([b'0' + parent])),
+        })
+    }
+
+    /// Blocks that name a link, and blocks that match; each is a link of the state.
+    fn blocks() -> impl Strategy<Value = Desired> {
+        prop::collection::vec((prop::option::of(matching()), 0..NAMES.len()), 0..7).prop_map(
+            |all| {
+                let mut desired = Desired::default();
+                for (at, (matching, own)) in all.into_iter().enumerate() {
+                    let own = if matching.is_some() {
+                        format!("label{at}")
+                    } else {
+                        NAMES[own].to_owned()
+                    };
+                    if !desired.links.iter().any(|link| link.name == name(&own)) {
+                        let matching = matching.map(Arc::new);
+                        let link = DesiredLink { name: name(&own), matching, ..nothing(0) };
+                        desired.links.push(DesiredLink { state: None, mtu: Some(1400), ..link });
+                    }
+                }
+                desired
+            },
+        )
+    }
+
+    fn taken(resolved: &Desired) -> BTreeSet<(LinkName, LinkName)> {
+        resolved.links.iter().filter_map(|link| Some((link.name, link.label?))).collect()
+    }
+
+    /// The rule, as one would say it.
+    fn by_the_rule(desired: &Desired, network: &Network) -> BTreeSet<(LinkName, LinkName)> {
+        let is_named =
+            |name| desired.links.iter().any(|block| block.matching.is_none() && block.name == name);
+        let first = |link: &Link| {
+            let holds =
+                |block: &&DesiredLink| block.matching.as_ref().is_some_and(|it| it.holds(link));
+            desired.links.iter().find(holds).map(|block| (link.name, block.name))
+        };
+        network.links().filter(|link| !is_named(link.name)).filter_map(first).collect()
+    }
+
+    /// Links that bear different names, as the kernel has it.
+    fn put(network: &mut Network, link: Option<Link>, index: u32) {
+        network.remove_link(index);
+        if let Some(link) = link.filter(|link| network.link_named(link.name).is_none()) {
+            network.put_link(link);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_link_is_taken_by_one_block_as_the_rule_says(
+            desired in blocks(),
+            links in prop::collection::vec(link(), 0..8),
+        ) {
+            let mut network = Network::default();
+            links.into_iter().for_each(|link| {
+                let index = link.index;
+                put(&mut network, Some(link), index);
+            });
+            let resolved = desired.resolve(&network);
+            prop_assert_eq!(taken(&resolved), by_the_rule(&desired, &network));
+            // Each declared object keeps its position, and each name is there once.
+            for (before, after) in desired.links.iter().zip(&resolved.links) {
+                let is_named = before.matching.is_none();
+                prop_assert!(!is_named || before == after);
+                prop_assert!(is_named || after.label.is_none_or(|label| label == before.name));
+            }
+            let names: HashSet<_> = resolved.links.iter().map(|link| link.name).collect();
+            prop_assert_eq!(names.len(), resolved.links.len());
+        }
+
+        #[test]
+        fn links_judged_by_their_news_are_taken_as_if_judged_at_once(
+            desired in blocks(),
+            news in prop::collection::vec((link(), any::<bool>()), 0..30),
+        ) {
+            let mut network = Network::default();
+            let mut resolution = Resolution::new(&desired);
+            let mut before = resolution.resolved(&desired, &network);
+            for (link, is_there) in news {
+                let index = link.index;
+                put(&mut network, Some(link).filter(|_| is_there), index);
+                let is_changed = resolution.judge(&desired, index, network.link(index));
+                let after = resolution.resolved(&desired, &network);
+                prop_assert!(is_changed || after == before, "it changed and does not say so");
+                prop_assert_eq!(taken(&after), by_the_rule(&desired, &network));
+                let at_once = desired.resolve(&network);
+                let unmatched = |state: &Desired| state.unmatched.clone();
+                prop_assert_eq!(unmatched(&after), unmatched(&at_once));
+                // The other links stay where they are, save one that takes the place of its block.
+                let own = network.link(index).map(|link| link.name);
+                let mut moved = 0;
+                for (at, link) in before.links.iter().enumerate() {
+                    let stays = after.links.iter().any(|it| it.name == link.name);
+                    let is_other = link.label.is_some() && Some(link.name) != own && stays;
+                    moved += usize::from(is_other && after.links[at].name != link.name);
+                }
+                prop_assert!(moved <= 1, "{moved} moved");
+                before = after;
+            }
+        }
+    }
+
+    #[test]
+    fn what_refers_to_a_label_means_its_link_or_none() {
+        let lan =
+            LinkMatch { altname: Some(Glob::new(b"x").expect("one")), ..LinkMatch::default() };
+        let prefix = Prefix { address: IpAddr::from([198, 51, 100, 0]), len: 24 };
+        let desired = Desired::builder()
+            .link(LinkDeclaration::new(name("lan")).matching(lan))
+            .link(LinkDeclaration::new(name("eth1")).master(name("lan")))
+            .route(RouteDeclaration::new(prefix).dev(name("lan")))
+            .build()
+            .expect("valid");
+        let mut network = Network::default();
+        // It bears the name of the label.
+        network.put_link(Link::new(1, name("lan")));
+        let resolved = desired.resolve(&network);
+        let dev = resolved.routes[0].dev.expect("a link");
+        assert!(LinkName::valid(dev.as_bytes()).is_err(), "{dev} could be a link");
+        assert_eq!(resolved.links[1].master, Some(dev));
+        assert_eq!(resolved.unmatched(dev).expect("it is told").label, name("lan"));
+        assert_eq!(resolved.as_written(ObjectId::Link(dev)), ObjectId::Link(name("lan")));
+        let altname = AltName::truncated(b"x");
+        network.put_link(
+            Link::new(2, name("eth7")).with_identity(|it| it.altnames = [altname].into()),
+        );
+        let resolved = desired.resolve(&network);
+        assert_eq!(resolved.routes[0].dev, Some(name("eth7")));
+        assert_eq!(resolved.links[1].master, Some(name("eth7")));
+    }
+}

@@ -50,7 +50,7 @@ pub(super) fn check_altnames(names: &[AltName]) -> Vec<Fault> {
     let mut faults: Vec<_> = names.iter().filter_map(|name| check_altname(*name).err()).collect();
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
-            let message = format!("the alternative name {name} is given twice");
+            let message = format!("the alternative name `{name}` is given twice");
             faults.push(Fault::new(message, "keep one of the two"));
         }
     }

@@ -8,6 +8,7 @@ use super::namespace::{self, ip};
 use crate::model::network::Table;
 use crate::model::object::Object;
 use crate::model::rule::PortRange;
+use crate::model::text::Mac;
 
 /// Walks and decodes everything in `bytes`, and counts what came out.
 fn devour(bytes: &[u8]) -> usize {
@@ -224,4 +225,48 @@ fn proxies_bridge_entries_and_other_families_are_no_neighbours_rules_or_settings
         let bytes = framed(message_type, 0, payload);
         assert_eq!(super::decode_all(&bytes), [Decoded::Ignored], "{message_type}");
     }
+}
+
+#[test]
+fn what_few_links_have_is_read() {
+    let attribute = |kind: u16, value: &[u8]| {
+        let mut bytes = u16::try_from(value.len() + 4).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    };
+    let names =
+        [attribute(53, b"lan0\0"), attribute(99, b"x"), attribute(53, &[b'n'; 127])].concat();
+    let cases: [(Vec<u8>, [&[u8]; 2]); 3] = [
+        (attribute(20, b"\x1b[2J\xff\0"), [&b"\x1b[2J\xff"[..], b""]),
+        (attribute(56, b"0000:00:03.0\0"), [&b""[..], b"0000:00:03.0"]),
+        // Nested as the kernel marks it.
+        (attribute(0x8000 | 52, &names), [&b""[..], b""]),
+    ];
+    for (more, [alias, parent]) in cases {
+        let mut payload = vec![0; 16];
+        payload[4..8].copy_from_slice(&3_u32.to_ne_bytes());
+        payload.extend(attribute(3, b"eth0\0"));
+        // Of a tunnel it is an IP address.
+        payload.extend(attribute(54, &[192, 0, 2, 1]));
+        payload.extend(more);
+        let bytes = framed(16, 0, &payload);
+        let [Decoded::Link { link, .. }] = &super::decode_all(&bytes)[..] else { panic!("a link") };
+        assert_eq!((link.alias(), link.parent()), (alias, parent));
+        assert_eq!(link.permanent_mac(), None);
+        let has_names = alias.is_empty() && parent.is_empty();
+        assert_eq!(link.altnames().len(), if has_names { 2 } else { 0 });
+        payload.extend(attribute(54, &[0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+        let bytes = framed(16, 0, &payload);
+        let [Decoded::Link { link, .. }] = &super::decode_all(&bytes)[..] else { panic!("a link") };
+        assert_eq!(link.permanent_mac(), Mac::parse_ethernet("52:54:00:12:34:56"));
+    }
+    // Without any of it nothing is kept.
+    let mut payload = vec![0; 16];
+    payload[4..8].copy_from_slice(&3_u32.to_ne_bytes());
+    payload.extend(attribute(3, b"eth0\0"));
+    let bytes = framed(16, 0, &payload);
+    let [Decoded::Link { link, .. }] = &super::decode_all(&bytes)[..] else { panic!("a link") };
+    assert!(link.identity.is_none());
 }
