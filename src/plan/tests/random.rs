@@ -7,10 +7,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::model;
 use crate::desired::{
     Desired, DesiredAddress, DesiredBuilder, DesiredNeighbour, ExtraAddresses, LinkDeclaration,
-    Owner, PROTOCOL_DEFAULT, RouteDeclaration, State,
+    LinkMatch, Owner, PROTOCOL_DEFAULT, RouteDeclaration, State,
 };
 use crate::model::address::{AddressKey, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_PERMANENT, Prefix};
 use crate::model::change::NextHop;
+use crate::model::glob::Glob;
+use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings, Value};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
@@ -51,6 +53,8 @@ impl Random {
 pub(crate) const DEVICES: [&str; 2] = ["e0", "e1"];
 /// The links that may have addresses, each with a subnet of its own in each family.
 const LINKS: [&str; 11] = ["br0", "br1", "v0", "p0", "v1", "p1", "i0", "mv0", "vx0", "e0", "e1"];
+/// What a block calls the last of them that takes it by a match.
+const LABEL: &str = "dev1";
 const BRIDGES: [&str; 2] = ["br0", "br1"];
 
 pub(crate) fn name(text: &str) -> LinkName {
@@ -86,7 +90,9 @@ pub(crate) fn desired(random: &mut Random) -> Desired {
 /// The same without what the simulated kernel knows nothing of.
 pub(crate) fn plain(random: &mut Random) -> Desired {
     let mut desired = valid(random, plain_route);
-    desired.links.iter_mut().for_each(|link| link.port = None);
+    for link in &mut desired.links {
+        (link.port, link.alias, link.altnames) = (None, None, None);
+    }
     desired.rules.clear();
     desired.neighbours.clear();
     for own in desired.links.iter_mut().flat_map(|link| link.addresses.iter_mut().flatten()) {
@@ -135,6 +141,12 @@ fn links(random: &mut Random) -> Vec<LinkDeclaration> {
             continue;
         }
         let mut link = LinkDeclaration::new(name(own));
+        if own == "e1" && random.one_in(2) {
+            let glob = random.pick(&["e1", "e[1-9]"]).expect("some").as_bytes();
+            let wanted = Glob::new(glob).expect("a pattern");
+            let wanted = LinkMatch { name: Some(wanted), ..LinkMatch::default() };
+            link = LinkDeclaration::new(name(LABEL)).matching(wanted);
+        }
         let below = *random.pick(&["br0", "v0", "v1", "e0"]).expect("some");
         let below = Value::Link(name(below));
         let peer = |text: &str| settings("veth").with("peer", Value::Link(name(text)));
@@ -164,6 +176,17 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
         0 => link = link.state(State::Down),
         1 | 2 => link = link.state(State::Up),
         _ => {}
+    }
+    if random.one_in(5) {
+        let words = ["words", "", "\x1b"][random.below(3)].as_bytes();
+        link = link.alias(Alias::truncated(words));
+    }
+    if random.one_in(5) {
+        let shared = ["shared", "shared", own][random.below(3)];
+        let names = [format!("{own}-1"), format!("{shared}-2")];
+        let names = names.iter().filter(|_| !random.one_in(3));
+        link = link
+            .altnames(names.map(|name| AltName::truncated(name.as_bytes())).collect::<Vec<_>>());
     }
     let is_bridge = BRIDGES.contains(&own);
     if random.one_in(3) && !is_bridge && own != "mv0" {
@@ -246,7 +269,7 @@ fn plain_route(random: &mut Random) -> RouteDeclaration {
         route = route.via(address(at, 9, is_ipv4));
     }
     if !has_gateway || random.one_in(2) {
-        route = route.dev(name(LINKS[at]));
+        route = route.dev(link_or_label(random, at));
     }
     placed(random, route)
 }
@@ -279,6 +302,12 @@ fn rule(random: &mut Random, protocol: u8) -> Rule {
     rule
 }
 
+/// A link, or a label that stands for it.
+fn link_or_label(random: &mut Random, at: usize) -> LinkName {
+    let is_label = LINKS[at] == "e1" && random.one_in(2);
+    name(if is_label { LABEL } else { LINKS[at] })
+}
+
 fn neighbour(random: &mut Random) -> DesiredNeighbour {
     let at = random.below(LINKS.len());
     let address = address(at, 20, random.one_in(2));
@@ -291,7 +320,7 @@ fn next_hop(random: &mut Random, is_ipv4: bool) -> NextHop {
     // The same gateway is on the link in all declarations, or in none.
     let onlink = random.one_in(6);
     let via = (!random.one_in(3) || onlink).then(|| address(at, 9 + u8::from(onlink), is_ipv4));
-    let dev = (via.is_none() || onlink || random.one_in(2)).then(|| name(LINKS[at]));
+    let dev = (via.is_none() || onlink || random.one_in(2)).then(|| link_or_label(random, at));
     let weight = 1 + u16::try_from(random.below(3)).unwrap_or(0);
     NextHop { via, dev, weight, onlink }
 }
@@ -330,7 +359,12 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
     let links: Vec<_> = network.links().cloned().collect();
     let Some(link) = random.pick(&links).cloned() else { return };
     let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);
-    match random.below(5) {
+    match random.below(7) {
+        5 => drop(network.put_link(link.with_identity(|it| it.alias = Box::from(*b"theirs")))),
+        6 => {
+            let altname = AltName::truncated(format!("theirs-{}", link.name).as_bytes());
+            drop(network.put_link(link.with_identity(|it| it.altnames = [altname].into())));
+        }
         4 => drop(network.put_link(Link { group: Owner::new("sim").doomed(), ..link })),
         0 => drop(network.put_link(Link { mtu: 1234, ..link })),
         1 => {
