@@ -33,6 +33,7 @@ fn names_of(link: &str) -> (Value, Vec<String>) {
 fn assert_converges(path: &str) {
     let applied = run(&["apply", "--yes", path]);
     assert_eq!(status(&applied), Some(0), "{}{}", text(&applied.stdout), text(&applied.stderr));
+    assert!(!text(&applied.stdout).contains("failed"), "{}", text(&applied.stdout));
     let checked = run(&["check", path]);
     assert_eq!(status(&checked), Some(0), "{}", text(&checked.stdout));
 }

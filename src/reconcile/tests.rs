@@ -1,5 +1,7 @@
 //! Stories: what is declared, what happens, and what is sent and told.
 
+mod labels;
+
 use std::time::{Duration, Instant};
 
 use super::{Mode, Reconcile, Report};
