@@ -405,3 +405,31 @@ fn a_vlan_and_a_bond_that_come_late_are_set_up_and_kept() {
         assert!(plan.is_empty(), "{plan:#?}");
     });
 }
+
+/// An ipvlan came with the address that its lower link had then, and has the one that it has now.
+#[test]
+fn a_link_is_taken_by_the_address_that_it_came_with() {
+    in_namespace("a_link_is_taken_by_the_address_that_it_came_with", || {
+        if !made("d0 address 02:00:00:00:00:01 type dummy")
+            || !made("iv0 link d0 type ipvlan mode l2")
+        {
+            return;
+        }
+        ip("link set d0 address 02:00:00:00:00:02");
+        ip("link set iv0 up");
+        assert_eq!(links()["iv0"]["permaddr"], "02:00:00:00:00:01", "{}", ip("-d link show"));
+        let text = "version = 1\n\
+            [link.now]\nmatch = { mac = \"02:00:00:00:00:02\" }\nmtu = 1300\n\
+            [link.came]\nmatch = { mac = \"02:00:00:00:00:01\" }\nmtu = 1400\n";
+        let desired = Desired::from_toml("test.toml", text).expect("a valid document");
+        let mut applier = Applier::builder().open().expect("a ring");
+        let report = applier.apply(&desired).expect("it goes on");
+        let link = applier.observed().links().find(|link| link.name.to_string() == "iv0");
+        let came_with = link.and_then(Link::permanent_mac).map(|mac| mac.to_string());
+        assert_eq!(came_with.as_deref(), Some("02:00:00:00:00:01"));
+        assert_eq!(links()["iv0"]["mtu"], 1400);
+        assert_eq!(links()["d0"]["mtu"], 1500, "its address is made up");
+        let blocked: Vec<_> = report.remaining.blocked.iter().map(ToString::to_string).collect();
+        assert_eq!(blocked, ["link now: waiting for `now`: no link matches mac 02:00:00:00:00:02"]);
+    });
+}

@@ -60,6 +60,7 @@ fn links_that_come_are_set_up_and_the_others_keep_their_history() {
     // The first of them goes, and the second stays what it is.
     desk.happens(|network| drop(network.remove_link(1)));
     assert_eq!(desk.settle(), []);
+    assert!(desk.reconcile.is_converged());
     desk.link_is(device(2, "eth1", None));
     assert_eq!(desk.settle(), [set_mtu("eth1")]);
     // By another name it is none of them, and is not renamed back.
@@ -78,10 +79,9 @@ fn a_link_that_a_block_names_is_renamed_back_from_a_name_that_another_matches() 
     let rename = LinkUpdate { rename: Some(name("wan")), ..LinkUpdate::new(name("eth0")) };
     assert_eq!(desk.settle(), [Change::SetLink(rename)]);
     // Where another link bears the name, the one that bore it is free to be taken.
-    desk.happens(|network| {
-        network.put_link(Link { mtu: 1300, ..device(1, "eth0", None) });
-        network.put_link(Link { mtu: 1300, ..device(2, "wan", None) });
-    });
+    desk.link_is(Link { mtu: 1300, ..device(1, "eth0", None) });
+    desk.round(|change| refused(change, libc::EEXIST));
+    desk.link_is(Link { mtu: 1300, ..device(2, "wan", None) });
     assert_eq!(desk.settle(), [set_mtu("eth0")]);
 }
 
