@@ -40,6 +40,8 @@ pub struct KeeperHandle {
 pub struct Status {
     /// Whether every declared object is as declared.
     pub converged: bool,
+    /// How many objects others keep changing back, so that they are put right less and less often.
+    pub conflicts: usize,
     /// What was counted so far.
     pub counters: Counters,
     /// What the ring counted so far.
@@ -278,6 +280,7 @@ fn publish(engine: &mut Engine, shared: &Shared, doorbell: &DoorbellHandle) {
     }
     mailbox.status = Status {
         converged: engine.host().is_converged(),
+        conflicts: engine.host().conflicts(),
         counters: engine.host().counters(),
         ring: engine.ring().counters(),
     };

@@ -40,6 +40,9 @@ pub(crate) const DUMP_ERRORS_MAX: u32 = 100;
 /// How many acknowledged changes in a row may leave an object different before it counts as one
 /// that does not take them. One in vain is ordinary: a later step may have undone it.
 pub(crate) const IN_VAIN_MAX: u32 = 3;
+/// How many changes in a row an object may need before it is as declared: it is made, set up, and
+/// set again after its ports have joined. One that needs more is changed by someone meanwhile.
+pub(crate) const ATTEMPTS_UNSETTLED_MAX: u32 = 16;
 /// Changes further apart than this are not in a row.
 pub(crate) const IN_VAIN_WINDOW: Duration = Duration::from_secs(1);
 

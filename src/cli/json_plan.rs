@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::now;
+use super::ports;
 use crate::applier::ApplyReport;
 use crate::host::Counters;
 use crate::model::object::ObjectId;
@@ -161,7 +162,10 @@ pub(super) fn run_report(report: &Report, has_converged: bool) -> Value {
         }
         Report::Conflict { object, sender, retry_in } => json!({
             "report": "conflict", "object": object.type_name(), "name": name_of(object),
-            "sender": sender, "retry_in_us": micros(*retry_in),
+            "sender": sender, "process": process(*sender), "retry_in_us": micros(*retry_in),
+        }),
+        Report::ConflictOver { object } => json!({
+            "report": "conflict_over", "object": object.type_name(), "name": name_of(object),
         }),
         Report::Differs(it) => {
             let mut value = step(&it.step);
@@ -189,6 +193,12 @@ pub(super) fn run_report(report: &Report, has_converged: bool) -> Value {
         line.extend(value);
     }
     line.into()
+}
+
+/// Whose a netlink port is, where that can be told.
+fn process(port: u32) -> Value {
+    let holder = (port != 0).then(|| ports::holder(port)).flatten();
+    holder.map_or(Value::Null, |it| json!({ "pid": it.pid, "name": it.name }))
 }
 
 /// The last line of `run --json --verbose`.

@@ -18,6 +18,7 @@ mod json_plan;
 mod managers;
 mod out;
 mod plan;
+mod ports;
 mod progress;
 mod report;
 mod run;

@@ -97,9 +97,10 @@ fn line(report: &Report, out: &Out) -> Option<String> {
             format!("{count} reports are not printed: they came faster than they were read")
         }
         // Nothing is sent.
-        Report::Attempted(_) | Report::WithoutEffect { .. } | Report::Conflict { .. } => {
-            return None;
-        }
+        Report::Attempted(_)
+        | Report::WithoutEffect { .. }
+        | Report::Conflict { .. }
+        | Report::ConflictOver { .. } => return None,
     })
 }
 

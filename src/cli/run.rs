@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
 use super::out::{Ink, Out};
+use super::ports::{self, Holder};
 use super::{apply, demo, json_plan, plan, start};
 use crate::desired::Desired;
 use crate::host::Counters;
@@ -130,11 +131,14 @@ impl Teller {
             }
             Report::Blocked(blocked) => warn(blocked.to_string()),
             Report::Conflict { object, sender, retry_in } => {
-                let (by, retry) = (by_port(*sender), human(*retry_in));
+                let (by, retry) = (by_process(*sender), human(*retry_in));
                 warn(format!(
                     "conflict: {object} is changed{by} as often as it is put right; next attempt in \
                      {retry}"
                 ))
+            }
+            Report::ConflictOver { object } => {
+                format!("conflict over: {object} has been left alone for a minute")
             }
             Report::WithoutEffect { step, retry_in } => warn(format!(
                 "{step}: the kernel acknowledges it and nothing changes; next attempt in {}",
@@ -174,6 +178,13 @@ impl Teller {
 /// ` by port 1234`, where the kernel told whose it was.
 pub(super) fn by_port(sender: u32) -> String {
     if sender == 0 { String::new() } else { format!(" by port {sender}") }
+}
+
+/// ` by port 1234 (process 99, `name`)`, as far as that can be told.
+fn by_process(sender: u32) -> String {
+    let holder = (sender != 0).then(|| ports::holder(sender)).flatten();
+    let process = holder.map(|Holder { pid, name }| format!(" (process {pid}, `{name}`)"));
+    by_port(sender) + &process.unwrap_or_default()
 }
 
 /// A duration in the unit that suits it.

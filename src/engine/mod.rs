@@ -548,7 +548,7 @@ fn open_member(
     let events = open(ring, &of_events)?;
     let requests = open(ring, &of_requests).inspect_err(|_| ring.close_socket(events))?;
     let receive_buffer_bytes = ring.receive_buffer_bytes(events);
-    let mut host = options.host(receive_buffer_bytes);
+    let mut host = options.host(receive_buffer_bytes).with_own_port(ring.port(requests));
     if options.filter != Filter::everything() {
         filters::attach(ring, events, &options.filter);
         host.set_filter(Instant::now(), options.filter.clone());

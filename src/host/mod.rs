@@ -75,6 +75,8 @@ pub(crate) struct Host {
     halted: bool,
     /// The count of changes at which no more are sent.
     changes_max: u64,
+    /// The port id that the requests are sent from.
+    own_port: u32,
     /// When to read the tables if something is still in doubt.
     doubt_until: Option<Instant>,
     /// Whether that time has come, and what is queued at the event socket may still settle it.
@@ -106,6 +108,7 @@ impl Host {
             verified: None,
             halted: false,
             changes_max: u64::MAX,
+            own_port: 0,
             doubt_until: None,
             doubting: false,
             failed: None,
@@ -123,6 +126,11 @@ impl Host {
         self
     }
 
+    /// What we change bears that port id, where the kernel tells one.
+    pub(crate) fn with_own_port(self, own_port: u32) -> Self {
+        Self { own_port, ..self }
+    }
+
     /// From now on `desired` is what is to be reached, or kept.
     pub(crate) fn set_desired(&mut self, now: Instant, mode: Mode, desired: Desired) {
         if self.requests.is_busy() {
@@ -130,6 +138,7 @@ impl Host {
             self.requests = Requests::default();
         }
         let mut reconcile = Reconcile::new(mode, desired);
+        reconcile.set_own_port(self.own_port);
         if self.synced {
             reconcile.handle_synced(now);
         }
@@ -330,7 +339,7 @@ impl Host {
             if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
                 break;
             }
-            reconcile.handle_sent(now);
+            reconcile.handle_sent();
             self.requests.push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }
@@ -407,6 +416,11 @@ impl Host {
     /// Whether every declared object is as declared.
     pub(crate) fn is_converged(&self) -> bool {
         self.synced && self.reconcile.as_ref().is_some_and(Reconcile::is_converged)
+    }
+
+    /// How many objects are fought over.
+    pub(crate) fn conflicts(&self) -> usize {
+        self.reconcile.as_ref().map_or(0, Reconcile::conflicts)
     }
 
     /// Whether an answer is awaited: something other than a notification will come.

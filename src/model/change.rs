@@ -349,7 +349,7 @@ impl RouteChange {
 }
 
 /// What a change does to its object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
     /// It is made.
     Create,

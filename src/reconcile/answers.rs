@@ -32,7 +32,7 @@ impl Reconcile {
             // What named a link that was to be made is looked at again too, made or not.
             self.touched.extend(self.unresolved.keys());
             for subject in std::mem::take(&mut self.touched) {
-                self.mark(subject, Noticed { at: now, sender: 0 });
+                self.mark(subject, Noticed::at(now));
             }
         }
     }
@@ -40,21 +40,17 @@ impl Reconcile {
     /// Remembers and tells what came of a step.
     fn conclude(&mut self, now: Instant, pending: Pending, outcome: Outcome) {
         let object = pending.step.change.object();
-        let track = self.tracks.entry(object).or_default();
         match outcome {
             Outcome::Refused(refusal) if is_moot(&pending.step.change, refusal.errno) => {
-                track.succeeded();
-                self.failed_at.remove(&object);
+                self.note_taken(&pending.step);
             }
             Outcome::Refused(refusal)
                 if self.renames_live && is_live_rename(&pending.step.change, refusal.errno) =>
             {
                 self.renames_live = false;
-                track.succeeded();
             }
             Outcome::Refused(refusal) => {
-                let retry_in = track.failed(now);
-                self.failed_at.insert(object, self.progress);
+                let retry_in = self.refuse(now, object, Some(self.progress));
                 if let Change::DeleteLink(name) = pending.step.change {
                     self.restore_group(now, name, pending.step.subject);
                 }
@@ -68,9 +64,7 @@ impl Reconcile {
 
     /// The kernel made what a step asked for.
     pub(super) fn note_done(&mut self, now: Instant, pending: &Pending) {
-        let object = pending.step.change.object();
-        self.tracks.entry(object).or_default().succeeded();
-        self.failed_at.remove(&object);
+        self.note_taken(&pending.step);
         self.progress += 1;
         self.report(now, pending, Outcome::Done, None);
     }

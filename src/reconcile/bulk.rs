@@ -124,7 +124,7 @@ impl Reconcile {
         let subject = bulk.doomed.first().map_or(Subject::Strays, |it| it.deletion.step.subject);
         let rank = Rank::DeleteLink { depth: std::cmp::Reverse(0) };
         let step = Step::bare(Change::DeleteGroup(group), subject, rank);
-        let noticed = Noticed { at: now, sender: 0 };
+        let noticed = Noticed::at(now);
         self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Group });
         bulk.stage = Stage::Deleting;
     }
@@ -134,9 +134,8 @@ impl Reconcile {
         if outcome != Outcome::Done {
             return self.give_up_bulk(now);
         }
-        for Doomed { deletion, link } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
+        for Doomed { deletion, .. } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
             self.touched.insert(deletion.step.subject);
-            self.moved.remove(&link.name);
             self.note_done(now, &deletion);
         }
     }
@@ -145,7 +144,7 @@ impl Reconcile {
     fn give_up_bulk(&mut self, now: Instant) {
         for Doomed { deletion, link } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
             self.singly.insert(link.name);
-            self.mark(deletion.step.subject, Noticed { at: now, sender: 0 });
+            self.mark(deletion.step.subject, Noticed::at(now));
         }
     }
 
@@ -163,13 +162,33 @@ impl Reconcile {
         Some(bulk.doomed.remove(at).deletion.step)
     }
 
+    /// Forgets the doomed that have gone.
+    pub(super) fn forget_gone(&mut self, network: &Network) {
+        let is_there = |name: &LinkName| network.index_of(*name).is_some();
+        self.moved.retain(|name, _| is_there(name));
+        self.singly.retain(is_there);
+    }
+
+    /// A link that is to go and is among the doomed already: an earlier run did not come to it. If
+    /// the kernel does not delete it, it is to leave them, whatever group it had.
+    pub(super) fn note_doomed(&mut self, step: &Step, network: &Network) {
+        let (Change::DeleteLink(name), Some(owner)) = (step.change, &self.desired.owner) else {
+            return;
+        };
+        let is_doomed = |link: &Link| link.group == owner.doomed() && !link.kind.is_empty();
+        if network.link_named(name).is_some_and(is_doomed) {
+            let group = if step.subject == Subject::Strays { owner.group } else { 0 };
+            self.moved.entry(name).or_insert(group);
+        }
+    }
+
     /// A link that the kernel does not delete goes back to the group that it was taken from.
     pub(super) fn restore_group(&mut self, now: Instant, name: LinkName, subject: Subject) {
         let Some(group) = self.moved.remove(&name) else {
             return;
         };
         let step = set_group(name, group, subject, Rank::SetLink { depth: 0 });
-        let noticed = Noticed { at: now, sender: 0 };
+        let noticed = Noticed::at(now);
         self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Restore });
     }
 }

@@ -8,6 +8,7 @@
 mod answers;
 mod bindings;
 mod bulk;
+mod conflicts;
 mod found;
 mod labels;
 mod report;
@@ -26,7 +27,7 @@ use self::bulk::{Bulk, Stage};
 use self::found::Found;
 use self::labels::Labels;
 pub use self::report::{Attempt, Finding, Report};
-use self::track::{Track, Verdict};
+use self::track::{Refused, Track};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET};
 use crate::model::address::Address;
@@ -66,8 +67,16 @@ pub(crate) struct Reconcile {
     blocked: HashMap<Subject, Vec<Blocked>>,
     /// In mode `Report`: what was told of each subject that is not as declared.
     found: HashMap<Subject, Vec<Found>>,
-    /// Objects with a history; at most one for each declared object.
-    tracks: HashMap<ObjectId, Track>,
+    /// What has a history; at most one for each declared object, and one for all else of its kind.
+    tracks: HashMap<Contested, Track>,
+    /// What is fought over, and what was told of it.
+    conflicts: HashMap<Contested, ObjectId>,
+    /// When to see whether a fight is over.
+    quiet: BTreeSet<(Instant, Contested)>,
+    /// Counts what was planned.
+    planning: u64,
+    /// The netlink port id of our own changes.
+    own_port: u32,
     /// Subjects to look at again, and when.
     later: BTreeSet<(Instant, Subject)>,
     /// Subjects with an address whose network is being asked whether it is free, and until when
@@ -80,8 +89,8 @@ pub(crate) struct Reconcile {
     rounds: u32,
     /// Counts successes; in mode `Once` a failed object is tried again after others succeeded.
     progress: u64,
-    /// The objects whose last attempt failed, and the count of successes then.
-    failed_at: HashMap<ObjectId, u64>,
+    /// The objects whose last attempt failed.
+    refused: HashMap<ObjectId, Refused>,
     purged: Option<Instant>,
     /// Deletions that are made together.
     bulk: Option<Bulk>,
@@ -100,7 +109,20 @@ pub(crate) struct Reconcile {
 struct Noticed {
     at: Instant,
     sender: u32,
+    /// How many notifications touched it, save those that are known to be of our own changes.
+    news: u32,
 }
+
+impl Noticed {
+    /// By no one in particular.
+    fn at(at: Instant) -> Self {
+        Self { at, sender: 0, news: 0 }
+    }
+}
+
+/// What reverts are counted of: a link, a route, a rule, a neighbour by its subject, an address that
+/// is declared by itself, and together whatever else a subject holds that is to go.
+type Contested = (Subject, Option<ObjectId>);
 
 /// A step of the round, not yet answered.
 #[derive(Debug)]
@@ -158,7 +180,11 @@ impl Reconcile {
             touched: BTreeSet::new(),
             rounds: 0,
             progress: 0,
-            failed_at: HashMap::new(),
+            refused: HashMap::new(),
+            conflicts: HashMap::new(),
+            quiet: BTreeSet::new(),
+            planning: 0,
+            own_port: 0,
             reports: VecDeque::new(),
             converged: false,
         }
@@ -166,7 +192,7 @@ impl Reconcile {
 
     /// Sends these steps once, in their order, and plans nothing by itself.
     pub(crate) fn with_steps(now: Instant, steps: &[Step]) -> Self {
-        let noticed = Noticed { at: now, sender: 0 };
+        let noticed = Noticed::at(now);
         let pending = |step: &Step| Pending {
             step: step.clone(),
             noticed,
@@ -186,7 +212,7 @@ impl Reconcile {
             bulk.stage = Stage::Read;
         }
         for subject in self.index.subjects() {
-            self.dirty.entry(subject).or_insert(Noticed { at: now, sender: 0 });
+            self.dirty.entry(subject).or_insert(Noticed::at(now));
         }
     }
 
@@ -219,17 +245,16 @@ impl Reconcile {
     }
 
     /// The step that [`poll_step`](Self::poll_step) gave is on its way.
-    pub(crate) fn handle_sent(&mut self, now: Instant) {
-        let Some(pending) = self.round.get(self.in_flight) else { return };
-        self.in_flight += 1;
-        let track = self.tracks.entry(pending.step.change.object()).or_default();
-        track.sent(now, pending.is_revert);
+    pub(crate) fn handle_sent(&mut self) {
+        self.in_flight = (self.in_flight + 1).min(self.round.len());
     }
 
     /// When to be asked again if nothing happens.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let awaited = self.awaited.values().flatten().min().copied();
-        self.later.first().map(|(at, _)| *at).into_iter().chain(awaited).min()
+        let later = self.later.first().map(|(at, _)| *at);
+        let quiet = self.quiet.first().map(|(at, _)| *at);
+        [later, quiet, awaited].into_iter().flatten().min()
     }
 
     /// What to tell: attempts, conflicts, blocked objects, convergence.
@@ -255,9 +280,10 @@ impl Reconcile {
     /// Compares what is dirty and makes a round of what may be sent now.
     fn plan_round(&mut self, now: Instant, network: &Network) {
         self.resolve_labels(now, network);
+        self.note_quiet(now);
         while let Some((at, subject)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
             self.later.remove(&(at, subject));
-            self.mark(subject, Noticed { at: now, sender: 0 });
+            self.mark(subject, Noticed::at(now));
         }
         if self.dirty.is_empty() {
             return;
@@ -267,6 +293,8 @@ impl Reconcile {
             self.later.clear();
             return;
         }
+        self.planning += 1;
+        self.forget_gone(network);
         let dirty = std::mem::take(&mut self.dirty);
         let mut subjects: Vec<_> = dirty.keys().copied().collect();
         subjects.sort_unstable();
@@ -284,7 +312,7 @@ impl Reconcile {
         }
         for step in plan.steps {
             let noticed = dirty.get(&step.subject).copied();
-            let noticed = noticed.unwrap_or(Noticed { at: now, sender: 0 });
+            let noticed = noticed.unwrap_or(Noticed::at(now));
             self.admit(now, step, noticed, network);
         }
         for pending in &self.round {
@@ -392,40 +420,13 @@ impl Reconcile {
             self.unresolved.insert(step.subject, noticed);
             return;
         }
-        if self.mode == Mode::Once && self.failed_at.get(&object) == Some(&self.progress) {
+        self.note_doomed(&step, network);
+        if !self.may_retry(now, object, step.subject) {
             return;
         }
-        let subject = step.subject;
-        if let Some(track) = self.tracks.get_mut(&object) {
-            if self.mode == Mode::Once && track.failures > 0 {
-                track.released();
-            }
-            if let Some(at) = track.not_before(now) {
-                self.later.insert((at, subject));
-                return;
-            }
-            if track.is_in_vain() {
-                let retry_in = track.failed(now);
-                self.failed_at.insert(object, self.progress);
-                if self.mode == Mode::Keep {
-                    self.later.insert((now + retry_in, subject));
-                }
-                self.reports.push_back(Report::WithoutEffect { step: Box::new(step), retry_in });
-                return;
-            }
+        if self.is_permitted(now, &step, noticed, is_revert) {
+            self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
         }
-        if is_revert {
-            match self.tracks.entry(object).or_default().revert(now) {
-                Verdict::Now => {}
-                Verdict::Conflict(at, delay) => {
-                    self.later.insert((at, subject));
-                    let sender = noticed.sender;
-                    self.reports.push_back(Report::Conflict { object, sender, retry_in: delay });
-                    return;
-                }
-            }
-        }
-        self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
     }
 
     /// Whether the round deletes, to make it anew, a link that the step makes or is about.
@@ -453,8 +454,8 @@ impl Reconcile {
         self.converged = converged;
         let purge_due = self.purged.is_none_or(|last| now - last >= QUIET_RESET);
         if converged && purge_due {
-            self.tracks.retain(|_, track| !track.is_forgettable(now));
-            self.failed_at.clear();
+            self.tracks.retain(|_, track| !track.is_quiet(now));
+            self.refused.clear();
             self.purged = Some(now);
         }
     }

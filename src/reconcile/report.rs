@@ -28,6 +28,11 @@ pub enum Report {
         /// How long until the next revert.
         retry_in: Duration,
     },
+    /// For a minute no one has changed the object back: it is put right at once again.
+    ConflictOver {
+        /// The object.
+        object: ObjectId,
+    },
     /// Where nothing is corrected: an object came to differ from what is declared, or differs
     /// otherwise than before.
     Differs(Box<Finding>),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Mode, Reconcile, Report};
 use crate::desired::{Desired, DesiredBuilder, LinkDeclaration, Owner, State};
-use crate::limits::{RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
+use crate::limits::{QUIET_RESET, RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
 use crate::model::address::{AddressKey, Prefix};
 use crate::model::change::{Change, LinkUpdate};
 use crate::model::kind::{Kind, Settings};
@@ -43,7 +43,7 @@ impl Desk {
         }
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
             sent.push(step.change);
-            self.reconcile.handle_sent(self.now);
+            self.reconcile.handle_sent();
         }
         for change in &sent {
             let outcome = answer(change);
@@ -349,7 +349,7 @@ fn a_change_without_effect_is_told_and_retried_with_a_delay() {
     let mut sent = 0;
     while desk.reconcile.poll_step(desk.now, &desk.network).is_some() {
         sent += 1;
-        desk.reconcile.handle_sent(desk.now);
+        desk.reconcile.handle_sent();
         // Acknowledged, and the link stays as it is.
         desk.reconcile.handle_result(desk.now, Outcome::Done);
         assert!(sent < 50, "it never stops");
@@ -544,4 +544,145 @@ fn what_is_only_reported_is_told_once_and_nothing_is_sent() {
         4711,
         "create link br0",
     );
+}
+
+#[test]
+fn a_link_that_stays_though_its_deletion_is_acknowledged_leaves_the_group_of_the_doomed() {
+    for mode in [Mode::Once, Mode::Keep] {
+        let (mut desk, owner) = ten_strays(mode);
+        let fallback = name("i5");
+        // The fallback devices of tunnels are such.
+        for _ in 0..20 {
+            let kept = desk.network.link_named(fallback).copied();
+            let sent = desk.round(|_| Outcome::Done);
+            let stays = |change: &Change| match change {
+                Change::DeleteGroup(group) => kept.is_some_and(|link| link.group == *group),
+                change => *change == Change::DeleteLink(fallback),
+            };
+            if let Some(link) = kept.filter(|_| sent.iter().any(stays)) {
+                desk.link_is(link);
+            }
+        }
+        let left: Vec<_> = desk.network.links().map(|link| (link.name, link.group)).collect();
+        assert_eq!(left, [(name("i0"), 0), (fallback, owner.group)], "{mode:?}");
+        // Here it goes and comes back, which looks like someone's doing.
+        let is_told = |report: &Report| matches!(report, Report::Conflict { .. });
+        assert!(desk.told.iter().any(is_told), "{:#?}", desk.told);
+        assert_eq!(desk.reconcile.is_settled(), mode == Mode::Once);
+    }
+}
+
+#[test]
+fn what_an_earlier_run_doomed_and_the_kernel_refuses_leaves_the_group_of_the_doomed() {
+    let (mut desk, owner) = ten_strays(Mode::Once);
+    for at in 1..10 {
+        let link = *desk.network.link_named(name(&format!("i{at}"))).expect("a link");
+        desk.link_is(Link { group: owner.doomed(), ..link });
+    }
+    let stubborn = name("i5");
+    let answer = |change: &Change| match change {
+        Change::DeleteGroup(_) => refused(change, libc::EOPNOTSUPP),
+        Change::DeleteLink(link) if *link == stubborn => refused(change, libc::EOPNOTSUPP),
+        _ => Outcome::Done,
+    };
+    for _ in 0..20 {
+        desk.round(answer);
+    }
+    let left: Vec<_> = desk.network.links().map(|link| (link.name, link.group)).collect();
+    assert_eq!(left, [(name("i0"), 0), (stubborn, owner.group)]);
+    assert!(desk.reconcile.is_settled());
+}
+
+/// Someone changes the mtu back each time, until a delay of `until` has been told.
+fn fought_until(desk: &mut Desk, until: Duration) {
+    for _ in 0..30 {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        desk.settle();
+        let waits = conflicts(&desk.told).last().map(|(_, retry_in)| *retry_in);
+        if waits.is_some_and(|retry_in| retry_in >= until) {
+            return;
+        }
+        if waits.is_some() {
+            desk.wait();
+            desk.settle();
+        }
+    }
+    panic!("no such delay: {:#?}", desk.told);
+}
+
+#[test]
+fn a_fight_that_no_one_goes_on_with_is_over_after_a_minute() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").mtu(1400)]));
+    desk.settle();
+    fought_until(&mut desk, 4 * RETRY_DELAY_MIN);
+    assert_eq!(desk.reconcile.conflicts(), 1);
+    desk.wait();
+    assert_eq!(desk.settle().len(), 1);
+    let last_attempt = desk.now;
+    assert!(desk.reconcile.is_converged() && desk.reconcile.is_settled());
+    let is_over = |report: &Report| matches!(report, Report::ConflictOver { .. });
+    while desk.reconcile.poll_timeout().is_some() {
+        assert!(!desk.told.iter().any(is_over), "too early: {:?}", desk.now - last_attempt);
+        desk.wait();
+        assert_eq!(desk.settle(), []);
+    }
+    assert_eq!(desk.now - last_attempt, QUIET_RESET);
+    assert_eq!(desk.told.iter().filter(|report| is_over(report)).count(), 1);
+    assert_eq!(desk.reconcile.conflicts(), 0);
+    desk.told.clear();
+    for _ in 0..REVERTS_AT_ONCE_MAX {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        assert_eq!(desk.settle().len(), 1);
+    }
+    assert_eq!(conflicts(&desk.told), []);
+}
+
+#[test]
+fn our_own_news_name_no_one() {
+    let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").mtu(1400)]));
+    desk.reconcile.set_own_port(4711);
+    desk.settle();
+    for _ in 0..=REVERTS_AT_ONCE_MAX {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        desk.settle();
+    }
+    assert_eq!(conflicts(&desk.told), [(0, RETRY_DELAY_MIN)]);
+}
+
+#[test]
+fn another_extra_address_each_time_is_a_fight_too() {
+    let prefix = |last| Prefix { address: [10, 0, 0, last].into(), len: 24 };
+    let link = of_kind("br0", "bridge").addresses([prefix(1)]);
+    let mut desk = Desk::new(Mode::Keep, declared([link]));
+    desk.settle();
+    let mut sent = 0;
+    for last in 2..100 {
+        let add = Change::PutAddress {
+            link: name("br0"),
+            prefix: prefix(last),
+            protocol: 0,
+            replace: false,
+            peer: None,
+            with: Default::default(),
+        };
+        desk.happens(|network| model::apply(network, &add).expect("an address"));
+        sent += desk.settle().len();
+    }
+    assert_eq!(sent, REVERTS_AT_ONCE_MAX);
+    // All that came meanwhile goes at once, when it is time.
+    desk.wait();
+    assert_eq!(desk.settle().len(), 98 - REVERTS_AT_ONCE_MAX);
+    assert_eq!(desk.reconcile.conflicts(), 1);
+}
+
+#[test]
+fn an_apply_does_not_wait_for_a_rival_to_give_in() {
+    let mut desk = Desk::new(Mode::Once, declared([of_kind("br0", "bridge").mtu(1400)]));
+    desk.settle();
+    for _ in 0..20 {
+        desk.happens(|network| set_mtu(network, "br0", 1300));
+        desk.settle();
+    }
+    assert!(desk.reconcile.is_settled());
+    assert_eq!(desk.reconcile.poll_timeout().filter(|at| *at < desk.now + QUIET_RESET), None);
 }

@@ -1,8 +1,8 @@
 //! What is to be looked at again when something happened.
 
+use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use super::track::Track;
 use super::{Noticed, Reconcile};
 use crate::desired::Owner;
 use crate::model::address::AddressKey;
@@ -15,7 +15,9 @@ use crate::plan::Subject;
 impl Reconcile {
     /// One change of the mirror: marks what it touches.
     pub(crate) fn handle_event(&mut self, now: Instant, event: &Event, network: &Network) {
-        let noticed = Noticed { at: now, sender: event.sender };
+        let is_own = event.sender != 0 && event.sender == self.own_port;
+        let (sender, news) = if is_own { (0, 0) } else { (event.sender, 1) };
+        let noticed = Noticed { at: now, sender, news };
         self.note_for_labels(&event.what, noticed);
         match &event.what {
             What::New(object) => self.touch(object, noticed, network, true),
@@ -135,9 +137,15 @@ impl Reconcile {
     /// The first news of a subject tells since when it differs, the first with a sender by whom.
     pub(super) fn mark(&mut self, subject: Subject, noticed: Noticed) {
         let first = self.unresolved.remove(&subject).unwrap_or(noticed);
-        let marked = self.dirty.entry(subject).or_insert(first);
-        if marked.sender == 0 {
-            marked.sender = noticed.sender;
+        match self.dirty.entry(subject) {
+            Entry::Vacant(place) => drop(place.insert(first)),
+            Entry::Occupied(mut marked) => {
+                let marked = marked.get_mut();
+                marked.news = marked.news.saturating_add(noticed.news);
+                if marked.sender == 0 {
+                    marked.sender = noticed.sender;
+                }
+            }
         }
     }
 
@@ -147,8 +155,8 @@ impl Reconcile {
         if failed.is_empty() {
             return;
         }
-        for object in self.failed_at.keys() {
-            self.tracks.get_mut(object).into_iter().for_each(Track::released);
+        for refused in self.refused.values_mut() {
+            refused.until = None;
         }
         for subject in failed {
             self.mark(subject, noticed);
