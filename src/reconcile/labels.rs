@@ -89,10 +89,10 @@ impl Reconcile {
         let mut stale = std::mem::take(&mut labels.stale);
         let mut is_changed = !labels.is_begun;
         if !std::mem::replace(&mut labels.is_begun, true) {
-            let noticed = Noticed { at: now, sender: 0 };
+            let noticed = Noticed::at(now);
             stale.extend(network.links().map(|link| (link.index, noticed)));
         }
-        let mut first = Noticed { at: now, sender: 0 };
+        let mut first = Noticed::at(now);
         for (index, noticed) in stale {
             let link = network.link(index).filter(|_| !self.is_named(index, network, &labels));
             if labels.resolution.judge(&labels.declared, index, link) {

@@ -204,6 +204,13 @@ impl Asker {
         Self(socket)
     }
 
+    /// Its port id.
+    pub(crate) fn port(&self) -> u32 {
+        let mut address = SocketAddr::new(0, 0);
+        self.0.get_address(&mut address).expect("it is bound");
+        address.port_number()
+    }
+
     /// Sends and forgets.
     pub(crate) fn send(&self, requests: &mut Requests) {
         if !requests.bytes.is_empty() {
