@@ -7,10 +7,14 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::netlink::{Asker, RTM_NEWLINK, Requests};
 use common::program::{document, ringlink, run, status, text};
-use common::{addresses_of, eventually, in_namespace, ip, links, routes};
+use common::{Over, addresses_of, eventually, in_namespace, ip, links, routes};
+
+const IFLA_GROUP: u16 = 27;
 
 /// A process that is killed with the test.
 struct Running(Child);
@@ -182,6 +186,43 @@ fn what_an_earlier_run_had_doomed_is_finished_or_taken_back() {
         ip("link set lo group 0");
         expect(&["destroy", "--yes"], &path, 0);
         assert!(names().is_empty());
+    });
+}
+
+/// The kernel refuses a group whole where one of it cannot be deleted, as the loopback.
+#[test]
+fn one_among_the_doomed_that_cannot_be_deleted_costs_nothing_else() {
+    in_namespace("one_among_the_doomed_that_cannot_be_deleted_costs_nothing_else", || {
+        ip("link add foreign type veth peer name foreignp");
+        let (_folder, path) = document(&pairs("name = \"own\"\ngroup = 4710", "v", 6));
+        let is_over = AtomicBool::new(false);
+        let joins_and_leaves = || {
+            let (asker, mut requests) = (Asker::open(), Requests::default());
+            for turn in 0u32.. {
+                let group = if is_over.load(Ordering::Relaxed) { 0 } else { 4711 * (turn % 2) };
+                requests.link(RTM_NEWLINK, 0, 1, (0, 0), |it| {
+                    it.attribute(IFLA_GROUP, &group.to_ne_bytes());
+                });
+                asker.send(&mut requests);
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(joins_and_leaves);
+            // However this ends.
+            let _over = Over(&is_over);
+            for _ in 0..5 {
+                expect(&["apply"], &path, 0);
+                expect(&["destroy", "--yes"], &path, 0);
+                assert_eq!(names(), ["foreign", "foreignp"].map(str::to_owned).into());
+            }
+        });
+        assert!(addresses_of("lo").contains(&"127.0.0.1/8".to_owned()));
+        let groups = links().into_values().map(|link| link["group"].to_string());
+        assert!(groups.into_iter().all(|group| group == "\"default\""), "{:?}", links());
     });
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use common::netlink::{Asker, RTM_DELADDR, RTM_DELROUTE, RTM_NEWLINK, Requests, RouteSpec};
 use common::program::{document, ringlink, run, status};
-use common::{addresses_of, eventually, in_namespace, ip, ip_json};
+use common::{Over, addresses_of, eventually, in_namespace, ip, ip_json};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
@@ -281,6 +281,7 @@ fn ten_rivals_cost_a_few_writes_and_no_one_elses_rights() {
                 }
             };
             let rivals: Vec<_> = rivals.into_iter().map(|it| scope.spawn(fight(it))).collect();
+            let over = Over(&is_over);
             while start.elapsed() < FIGHT {
                 listener.read(&mut heard);
                 // More often would be a fight over that one too.
@@ -297,7 +298,7 @@ fn ten_rivals_cost_a_few_writes_and_no_one_elses_rights() {
                 assert!(eventually(PATIENCE, is_back), "i{link} suffers from others' fight");
                 undone += 1;
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             sent = rivals.into_iter().map(|rival| rival.join().expect("a rival")).sum::<usize>();
         });
         let took = start.elapsed();

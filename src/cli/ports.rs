@@ -53,7 +53,7 @@ fn pid_of(process: &Path) -> Option<u32> {
     process.file_name()?.to_str()?.parse().ok()
 }
 
-fn holds(process: &PathBuf, socket: &str) -> bool {
+fn holds(process: &Path, socket: &str) -> bool {
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else {
         return false;
     };

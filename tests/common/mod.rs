@@ -11,6 +11,7 @@ pub(crate) mod watched;
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
@@ -110,6 +111,15 @@ pub(crate) fn routes() -> Vec<String> {
     }
     lines.sort();
     lines
+}
+
+/// Says so when it is dropped, so that threads end with a test that fails.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// How many times slower than usual this machine is, by RINGLINK_SLOWNESS: `scripts/kernels` says
