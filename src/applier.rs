@@ -205,8 +205,8 @@ impl Applier {
         self.engine.port()
     }
 
-    /// Sends that many changes, counted from the first, and no more: an [`apply`](Self::apply) ends
-    /// with the answer to the last of them. The tests of what a crash leaves stop at each change so.
+    /// Sends that many changes, counted from the first, and no more: an [`apply`](Self::apply)
+    /// ends with the answer to the last of them. The tests of a crash stop at each change so.
     #[doc(hidden)]
     pub fn halt_after(&mut self, changes: u64) {
         self.engine.host_mut().halt_after(changes);

@@ -198,8 +198,10 @@ fn one_among_the_doomed_that_cannot_be_deleted_costs_nothing_else() {
         let is_over = AtomicBool::new(false);
         let joins_and_leaves = || {
             let (asker, mut requests) = (Asker::open(), Requests::default());
-            for turn in 0u32.. {
-                let group = if is_over.load(Ordering::Relaxed) { 0 } else { 4711 * (turn % 2) };
+            for turn in 0.. {
+                // Of everyone, of the owner, of the doomed.
+                let turn = if is_over.load(Ordering::Relaxed) { 0 } else { turn % 3 };
+                let group = [0u32, 4710, 4711][turn];
                 requests.link(RTM_NEWLINK, 0, 1, (0, 0), |it| {
                     it.attribute(IFLA_GROUP, &group.to_ne_bytes());
                 });

@@ -1,7 +1,7 @@
 //! Whose a netlink port id is.
 //!
-//! The kernel tells it in two halves: the socket of a port (`/proc/net/netlink`), and the sockets of
-//! a process (`/proc/PID/fd`). A process that has ended by then is not found, nor one whose
+//! The kernel tells it in two halves: the socket of a port (`/proc/net/netlink`), and the sockets
+//! of a process (`/proc/PID/fd`). A process that has ended by then is not found, nor one whose
 //! descriptors may not be read.
 
 use std::fs;

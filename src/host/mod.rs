@@ -6,6 +6,7 @@
 mod counters;
 mod doubt;
 mod mirror;
+mod orders;
 mod silence;
 #[cfg(test)]
 mod sim;
@@ -17,13 +18,11 @@ use bytes::BytesMut;
 
 pub use self::counters::Counters;
 use self::mirror::Mirror;
-use crate::desired::Desired;
 use crate::limits::DOUBT_DELAY;
 use crate::model::filter::Filter;
 use crate::model::network::{Network, Tables};
 use crate::model::object::{Event, RawMessage};
-use crate::plan::Step;
-use crate::reconcile::{Mode, Outcome, Reconcile, Report};
+use crate::reconcile::{Outcome, Reconcile, Report};
 use crate::session::{DumpStep, Dumps, Requests, Sequence};
 use crate::wire::decode::{Decoded, decode};
 use crate::wire::numbers::flags::{NLM_F_DUMP_INTR, NLM_F_MULTI};
@@ -126,27 +125,6 @@ impl Host {
         self
     }
 
-    /// What we change bears that port id, where the kernel tells one.
-    pub(crate) fn with_own_port(self, own_port: u32) -> Self {
-        Self { own_port, ..self }
-    }
-
-    /// From now on `desired` is what is to be reached, or kept.
-    pub(crate) fn set_desired(&mut self, now: Instant, mode: Mode, desired: Desired) {
-        if self.requests.is_busy() {
-            // Its answers belong to the steps of the old state, which nobody waits for any more.
-            self.requests = Requests::default();
-        }
-        let mut reconcile = Reconcile::new(mode, desired);
-        reconcile.set_own_port(self.own_port);
-        if self.synced {
-            reconcile.handle_synced(now);
-        }
-        self.reconcile = Some(reconcile);
-        self.verified = None;
-        self.halted = false;
-    }
-
     /// From now on that is what is watched; the event socket passes it, and perhaps more. What is
     /// wanted no more leaves the mirror now, and the tables are read anew.
     pub(crate) fn set_filter(&mut self, now: Instant, filter: Filter) {
@@ -164,28 +142,6 @@ impl Host {
         self.dumps.follow(tables);
         self.mirror.follow(tables);
         self.tell(now);
-    }
-
-    /// Sends these steps once, in their order, in place of what was to be reached before.
-    pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
-        self.requests = Requests::default();
-        self.reconcile = Some(Reconcile::with_steps(now, steps));
-        self.halted = false;
-    }
-
-    /// Sends no more changes; those under way are still answered, and then it is not busy.
-    pub(crate) fn halt(&mut self) {
-        self.halted = true;
-    }
-
-    /// Halts when that many changes have been sent, counted from the first.
-    pub(crate) fn halt_after(&mut self, changes: u64) {
-        self.changes_max = changes;
-    }
-
-    /// Whether no more changes are sent.
-    pub(crate) fn is_halted(&self) -> bool {
-        self.halted
     }
 
     /// Whether everything that was to be sent has been, and was answered.

@@ -120,8 +120,8 @@ impl Noticed {
     }
 }
 
-/// What reverts are counted of: a link, a route, a rule, a neighbour by its subject, an address that
-/// is declared by itself, and together whatever else a subject holds that is to go.
+/// What reverts are counted of: a link, a route, a rule, a neighbour by its subject, an address
+/// that is declared by itself, and together whatever else a subject holds that is to go.
 type Contested = (Subject, Option<ObjectId>);
 
 /// A step of the round, not yet answered.

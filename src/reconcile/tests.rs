@@ -553,13 +553,13 @@ fn a_link_that_stays_though_its_deletion_is_acknowledged_leaves_the_group_of_the
         let fallback = name("i5");
         // The fallback devices of tunnels are such.
         for _ in 0..20 {
-            let kept = desk.network.link_named(fallback).copied();
+            let kept = desk.network.link_named(fallback).cloned();
             let sent = desk.round(|_| Outcome::Done);
             let stays = |change: &Change| match change {
-                Change::DeleteGroup(group) => kept.is_some_and(|link| link.group == *group),
+                Change::DeleteGroup(group) => kept.as_ref().is_some_and(|it| it.group == *group),
                 change => *change == Change::DeleteLink(fallback),
             };
-            if let Some(link) = kept.filter(|_| sent.iter().any(stays)) {
+            if let Some(link) = kept.clone().filter(|_| sent.iter().any(stays)) {
                 desk.link_is(link);
             }
         }
@@ -576,7 +576,7 @@ fn a_link_that_stays_though_its_deletion_is_acknowledged_leaves_the_group_of_the
 fn what_an_earlier_run_doomed_and_the_kernel_refuses_leaves_the_group_of_the_doomed() {
     let (mut desk, owner) = ten_strays(Mode::Once);
     for at in 1..10 {
-        let link = *desk.network.link_named(name(&format!("i{at}"))).expect("a link");
+        let link = desk.network.link_named(name(&format!("i{at}"))).expect("a link").clone();
         desk.link_is(Link { group: owner.doomed(), ..link });
     }
     let stubborn = name("i5");

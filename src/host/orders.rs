@@ -1,0 +1,54 @@
+//! What a host is told to reach or to keep, and when it is told to stop.
+
+use std::time::Instant;
+
+use super::Host;
+use crate::desired::Desired;
+use crate::plan::Step;
+use crate::reconcile::{Mode, Reconcile};
+use crate::session::Requests;
+
+impl Host {
+    /// What we change bears that port id, where the kernel tells one.
+    pub(crate) fn with_own_port(self, own_port: u32) -> Self {
+        Self { own_port, ..self }
+    }
+
+    /// From now on `desired` is what is to be reached, or kept.
+    pub(crate) fn set_desired(&mut self, now: Instant, mode: Mode, desired: Desired) {
+        if self.requests.is_busy() {
+            // Its answers belong to the steps of the old state, which nobody waits for any more.
+            self.requests = Requests::default();
+        }
+        let mut reconcile = Reconcile::new(mode, desired);
+        reconcile.set_own_port(self.own_port);
+        if self.synced {
+            reconcile.handle_synced(now);
+        }
+        self.reconcile = Some(reconcile);
+        self.verified = None;
+        self.halted = false;
+    }
+
+    /// Sends these steps once, in their order, in place of what was to be reached before.
+    pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
+        self.requests = Requests::default();
+        self.reconcile = Some(Reconcile::with_steps(now, steps));
+        self.halted = false;
+    }
+
+    /// Sends no more changes; those under way are still answered, and then it is not busy.
+    pub(crate) fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    /// Halts when that many changes have been sent, counted from the first.
+    pub(crate) fn halt_after(&mut self, changes: u64) {
+        self.changes_max = changes;
+    }
+
+    /// Whether no more changes are sent.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted
+    }
+}
