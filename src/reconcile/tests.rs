@@ -551,6 +551,9 @@ fn a_link_that_stays_though_its_deletion_is_acknowledged_leaves_the_group_of_the
     for mode in [Mode::Once, Mode::Keep] {
         let (mut desk, owner) = ten_strays(mode);
         let fallback = name("i5");
+        // Else the owner's group would be deleted as it is.
+        let first = desk.network.link_named(name("i1")).expect("a link").clone();
+        desk.link_is(Link { group: owner.doomed(), ..first });
         // The fallback devices of tunnels are such.
         for _ in 0..20 {
             let kept = desk.network.link_named(fallback).cloned();
