@@ -55,15 +55,15 @@ impl Reconcile {
                     self.restore_group(now, name, pending.step.subject);
                 }
                 let retry_in = (self.mode == Mode::Keep).then_some(retry_in);
-                self.report(now, &pending, Outcome::Refused(refusal), retry_in);
+                self.report(now, pending, Outcome::Refused(refusal), retry_in);
             }
-            Outcome::Unknown => self.report(now, &pending, Outcome::Unknown, None),
-            _ => self.note_done(now, &pending),
+            Outcome::Unknown => self.report(now, pending, Outcome::Unknown, None),
+            _ => self.note_done(now, pending),
         }
     }
 
     /// The kernel made what a step asked for.
-    pub(super) fn note_done(&mut self, now: Instant, pending: &Pending) {
+    pub(super) fn note_done(&mut self, now: Instant, pending: Pending) {
         self.note_taken(&pending.step);
         self.progress += 1;
         self.report(now, pending, Outcome::Done, None);
@@ -72,12 +72,12 @@ impl Reconcile {
     fn report(
         &mut self,
         now: Instant,
-        pending: &Pending,
+        pending: Pending,
         outcome: Outcome,
         retry_in: Option<Duration>,
     ) {
         let attempt = Attempt {
-            step: pending.step.clone(),
+            step: pending.step,
             outcome,
             is_revert: pending.is_revert,
             sender: pending.noticed.sender,

@@ -136,7 +136,7 @@ impl Reconcile {
         }
         for Doomed { deletion, .. } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
             self.touched.insert(deletion.step.subject);
-            self.note_done(now, &deletion);
+            self.note_done(now, deletion);
         }
     }
 

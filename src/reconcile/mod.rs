@@ -310,6 +310,7 @@ impl Reconcile {
             self.note_convergence(now);
             return;
         }
+        self.round.reserve(plan.steps.len());
         for step in plan.steps {
             let noticed = dirty.get(&step.subject).copied();
             let noticed = noticed.unwrap_or(Noticed::at(now));
