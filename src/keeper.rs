@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::desired::Desired;
 use crate::engine::{Canceller, Deadline, Engine, EngineError, EngineThread, Options};
 use crate::host::Counters;
-use crate::limits::REPORTS_MAX;
+use crate::limits::{REPORTS_MAX, SILENT_REREAD};
 use crate::reconcile::{Mode, Report};
 use crate::ring::{Doorbell, DoorbellHandle};
 
@@ -23,6 +23,7 @@ pub struct KeeperBuilder {
     options: Options,
     is_filtered: bool,
     mode: Mode,
+    silent_reread: Duration,
 }
 
 /// A running keeper. Dropping it stops the keeper and leaves the network as it is.
@@ -82,7 +83,13 @@ impl Keeper {
     /// A builder that keeps `desired`.
     pub fn builder(desired: Desired) -> KeeperBuilder {
         let options = Options { keeps_events: false, ..Options::default() };
-        KeeperBuilder { desired, options, is_filtered: true, mode: Mode::Keep }
+        KeeperBuilder {
+            desired,
+            options,
+            is_filtered: true,
+            mode: Mode::Keep,
+            silent_reread: SILENT_REREAD,
+        }
     }
 
     /// Starts the engine on a thread of its own, in the network namespace of this one, and
@@ -91,12 +98,13 @@ impl Keeper {
         let doorbell = Doorbell::new().map_err(EngineError::from)?;
         let shared = Arc::<Shared>::default();
         let (keeper, ending) = (Arc::clone(&shared), Arc::clone(&shared));
-        let KeeperBuilder { desired, mut options, is_filtered, mode } = builder;
+        let KeeperBuilder { desired, mut options, is_filtered, mode, silent_reread } = builder;
         options.tables = options.tables.and(desired.tables());
         let thread = EngineThread::spawn(
             options,
             doorbell.handle(),
-            move |engine, doorbell| {
+            move |mut engine, doorbell| {
+                engine.host_mut().set_silent_reread(silent_reread);
                 keep(Keeping { engine, is_filtered, mode }, desired, &keeper, doorbell)
             },
             move || ending.lock().has_ended = true,
@@ -121,6 +129,16 @@ impl KeeperBuilder {
     #[must_use]
     pub fn report_only(mut self, is_report_only: bool) -> Self {
         self.mode = if is_report_only { Mode::Report } else { Mode::Keep };
+        self
+    }
+
+    /// How often what the kernel may change without a word is read again, of links that declare
+    /// any of it: most settings of IPv4 and IPv6, the limits of GSO and GRO, and of links that are
+    /// down the settings of their kind. It is 30 s unless it is said here. A reading costs the
+    /// kernel some 10 us a link; where nothing of that is declared there is none.
+    #[must_use]
+    pub fn silent_reread(mut self, interval: Duration) -> Self {
+        self.silent_reread = interval;
         self
     }
 }

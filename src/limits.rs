@@ -24,6 +24,23 @@ pub(crate) const GROUP_DEADLINE: Duration = Duration::from_secs(60);
 /// kernel's RCU (13 to 22 ms), while a group costs a reading of the tables beside one such wait.
 pub(crate) const DELETIONS_SINGLY_MAX: usize = 4;
 
+/// How many changes of settings by files are made in a turn: what comes meanwhile waits for them. A
+/// file takes 12 us, one that turns IPv6 off or on, or forwarding, up to 0.3 ms.
+pub(crate) const SYSCTL_CHANGES_PER_TURN_MAX: usize = 16;
+
+/// How often what the kernel does not announce is read again of the links that declare it: a link
+/// costs a request and some 10 us of the kernel's each time, so that a thousand cost less than a
+/// thousandth of a CPU.
+pub(crate) const SILENT_REREAD: Duration = Duration::from_secs(30);
+
+/// How many links are read by one send. Each answer takes one of [`REPLY_BUFFERS`], so that many
+/// take several turns.
+pub(crate) const LOOKS_MAX: usize = 64;
+
+/// How often a link is read of which news came meanwhile. One that changes all the time is read
+/// again anyway.
+pub(crate) const LOOK_TRIES_MAX: u32 = 3;
+
 /// How long a dump may stay silent before it is asked for again.
 pub(crate) const DUMP_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -34,6 +34,7 @@ addresses = [
 vxlan = { id = 42, remote = "198.51.100.2", dstport = 4789, ttl = 9 }
 txqueuelen = 77
 ipv4 = { rp_filter = 2 }
+ipv6 = { accept_ra = 0, autoconf = false }
 [[route]]
 to = "default"
 via = "192.0.2.254"

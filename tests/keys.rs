@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ringlink::model::kind::{Key, Kind, ValueType};
+use ringlink::model::kind::{Key, Kind, News, ValueType};
 
 const PAGE: &str = "docs/keys.md";
 
@@ -36,9 +36,11 @@ fn page() -> String {
     let _ = write!(
         text,
         "\n## Every link\n\n{}; these stand in the link's own block. \
-        A dotted key is one of a table too: `ipv4 = {{ forwarding = true }}`. The kernel announces no \
-        change of the GSO and GRO limits, and none of `ipv4` settings under /proc/sys: `run` sees \
-        those with the next news of the link.\n",
+        A dotted key is one of a table too: `ipv4 = {{ forwarding = true }}`. \
+        Those marked *read again* the kernel changes without telling: `run` reads them every 30 s, \
+        and of links that are down the settings of their kind too. \
+        All of `ipv6` but `addr_gen_mode` is written under /proc/sys/net, and written before a new \
+        link comes up; what `disable = true` takes away does not come back by itself.\n",
         { sentence(Kind::LINK.doc) }
     );
     table(&mut text, Kind::LINK.keys);
@@ -78,6 +80,7 @@ fn table(text: &mut String, keys: &[Key]) {
         let when = match (key.only_at_creation, key.only_when_down) {
             (true, _) => "at creation",
             (_, true) => "while down",
+            _ if key.news == News::Never => "read again",
             _ => "",
         };
         let value = value(key);
@@ -96,6 +99,7 @@ fn value(key: &Key) -> String {
         }
         ValueType::Address => "an IPv4 or IPv6 address".to_owned(),
         ValueType::Ipv4Address => "an IPv4 address".to_owned(),
+        ValueType::Ports => "a port, or a range like `\"49152-65535\"`".to_owned(),
         ValueType::Lower | ValueType::Peer => "a link".to_owned(),
     }
 }

@@ -65,6 +65,7 @@ fn special(kind: &str, key: &str) -> Special {
         ("vlan" | "macvlan" | "macvtap" | "ipvlan", "dev") => shown("/link"),
         ("vxlan" | "gre" | "gretap" | "ipip" | "sit", "dev") => shown("link"),
         ("vxlan", "dstport") => shown("port"),
+        ("vxlan", "srcport") => shown("port_range"),
         ("vxlan", "maxaddress") => shown("limit"),
         ("geneve", "udp6zerocsumtx") => {
             Special { beside: "remote = '2001:db8::2', ", ..shown("udp_zero_csum6_tx") }
@@ -103,6 +104,7 @@ fn special_of_every_link(key: &str) -> Special {
         "ipv6.addr_gen_mode" => {
             Special { values: ["'none'", "'random'"], ..shown("/inet6_addr_gen_mode") }
         }
+        "ipv6.accept_dad" | "ipv6.accept_ra" => values(["0", "2"]),
         _ => Special::default(),
     }
 }
@@ -186,6 +188,7 @@ fn tried(key: &Key, special: Special) -> [String; 2] {
         ValueType::Address | ValueType::Ipv4Address => {
             ["'198.51.100.1'".into(), "'198.51.100.2'".into()]
         }
+        ValueType::Ports => ["'40000-50000'".into(), "'50000-50001'".into()],
         ValueType::Lower => ["'below'".into(), "'below2'".into()],
         ValueType::Peer => unreachable!("a peer is no setting that `ip` shows"),
     }
@@ -212,6 +215,7 @@ fn normalised(key: &Key, shown: &Json) -> String {
             "null" | "false" | "0" | "off" => "false".into(),
             _ => text,
         },
+        ValueType::Ports => format!("{}-{}", shown["low"], shown["high"]),
         ValueType::Number { .. } => match text.strip_prefix("0x") {
             Some(digits) => u32::from_str_radix(digits, 16).expect("a number").to_string(),
             None if text == "null" => "0".into(),
@@ -229,9 +233,13 @@ fn found(key: &Key, name: &str, link: &Json, data: &Json) -> String {
         let word = words.iter().find(|word| data[**word] != Json::Null || data["flags"] == **word);
         return word.map_or("none".into(), |word| (*word).to_owned());
     }
-    if let Some(name) = key.name.strip_prefix("ipv4.") {
-        let path =
-            format!("/proc/sys/net/ipv4/conf/{}/{name}", link["ifname"].as_str().expect("a name"));
+    if let Some((family @ ("ipv4" | "ipv6"), own)) = key.name.split_once('.') {
+        if key.name == "ipv6.addr_gen_mode" {
+            return normalised(key, &link["inet6_addr_gen_mode"]);
+        }
+        let file = if key.name == "ipv6.disable" { "disable_ipv6" } else { own };
+        let link = link["ifname"].as_str().expect("a name");
+        let path = format!("/proc/sys/net/{family}/conf/{link}/{file}");
         let text = std::fs::read_to_string(path).expect("a sysctl");
         return normalised(key, &Json::from(text.trim()));
     }

@@ -272,3 +272,47 @@ fn root_obeys_only_what_is_roots() {
         assert!(expect(&["apply"], folder.path(), 2).contains("this directory"));
     });
 }
+
+#[test]
+fn a_link_is_in_the_group_that_it_is_given() {
+    in_namespace("a_link_is_in_the_group_that_it_is_given", || {
+        ip("link add uplink group 7 type ifb");
+        ip("link add downlink group 7 type ifb");
+        let text_of = |owner: &str, rest: &str| {
+            format!(
+                "version = 1\n{owner}[link.uplink]\ngroup = 2000000000\n[link.downlink]\n\
+                 group = \"default\"\n{rest}"
+            )
+        };
+        // A device that nobody owns keeps its own beside the owner's.
+        let owned =
+            text_of("[owner]\nname = \"one\"\ngroup = 4711\n", "[link.a0]\nkind = \"ifb\"\n");
+        let made = "[link.v0]\nveth = { peer = \"p0\" }\ngroup = 9\n[link.p0]\ngroup = 10\n";
+        let unowned = text_of("", made);
+        // `ip` prints the name where the group has one.
+        let group_of = |link: &str| match &links()[link]["group"] {
+            serde_json::Value::String(name) => name.clone(),
+            number => number.to_string(),
+        };
+        for text in [&owned, &unowned] {
+            let (_folder, path) = document(text);
+            let path = path.to_string_lossy();
+            let output = run(&["apply", &path]);
+            assert_eq!(status(&output), Some(0), "{}", text_of_output(&output));
+            assert_eq!(status(&run(&["check", &path])), Some(0));
+            assert_eq!((&*group_of("uplink"), &*group_of("downlink")), ("2000000000", "default"));
+        }
+        assert_eq!(group_of("a0"), "4711");
+        assert_eq!((&*group_of("v0"), &*group_of("p0")), ("9", "10"));
+        ip("link set v0 group 77");
+        let (_folder, path) = document(&unowned);
+        assert_eq!(status(&run(&["apply", &path.to_string_lossy()])), Some(0));
+        assert_eq!(group_of("v0"), "9");
+        let exported = text(&run(&["export"]).stdout);
+        assert!(exported.contains("group = 2000000000") && exported.contains("group = 9"));
+    });
+}
+
+fn text_of_output(output: &std::process::Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}

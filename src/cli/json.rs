@@ -147,6 +147,7 @@ fn setting(names: &dyn Names, key: &kind::Key, value: kind::Value) -> Value {
         kind::Value::Number(number) => number.into(),
         kind::Value::Word(number) => key.word(number).map_or(number.into(), Value::from),
         kind::Value::Address(address) => address.to_string().into(),
+        kind::Value::Ports(ports) => ports.to_string().into(),
         kind::Value::Link(name) => name.to_string().into(),
         kind::Value::Index(index) => link_ref(names, index),
     }

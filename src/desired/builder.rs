@@ -51,6 +51,7 @@ pub struct LinkDeclaration {
     pub(super) state: Option<State>,
     pub(super) mtu: Option<u32>,
     pub(super) mac: Option<Mac>,
+    pub(super) group: Option<u32>,
     pub(super) master: Option<LinkName>,
     pub(super) port: Option<Settings>,
     pub(super) alias: Option<Alias>,
@@ -70,6 +71,7 @@ impl LinkDeclaration {
             state: None,
             mtu: None,
             mac: None,
+            group: None,
             master: None,
             port: None,
             alias: None,
@@ -126,6 +128,12 @@ impl LinkDeclaration {
     /// Its hardware address.
     pub fn mac(mut self, mac: Mac) -> Self {
         self.mac = Some(mac);
+        self
+    }
+
+    /// Its group (IFLA_GROUP), 0 for `default`. Links that an owner makes are in the owner's.
+    pub fn group(mut self, group: u32) -> Self {
+        self.group = Some(group);
         self
     }
 

@@ -137,7 +137,7 @@ pub(super) fn complete(
     routes: Vec<RouteDeclaration>,
     rest: Rest,
 ) -> (Desired, Vec<Problem>) {
-    let mut joint = Joint::new(&links, &routes, &rest);
+    let mut joint = Joint::new(owner.as_ref(), &links, &routes, &rest);
     joint.check();
     let Joint { problems, peer_of, .. } = joint;
     let protocol = owner.as_ref().map_or(PROTOCOL_DEFAULT, |owner| owner.protocol);
@@ -186,6 +186,7 @@ fn complete_links(
             state: link.state.or(ours.then_some(State::Up)),
             mtu: link.mtu,
             mac: link.mac,
+            group: link.group,
             master: link.master,
             port: link.port,
             alias: link.alias,
@@ -205,6 +206,7 @@ fn complete_links(
         state: None,
         mtu: None,
         mac: None,
+        group: None,
         master: None,
         port: None,
         alias: None,

@@ -12,9 +12,6 @@ const NOT_YET: &[(Table, &str)] = &[
     (Table::Top, "nexthop"),
     (Table::Top, "fdb"),
     (Table::Kind, "peer_netns"),
-    (Table::Within, "accept_ra"),
-    (Table::Within, "disable"),
-    (Table::Within, "forwarding"),
     (Table::Link, "vlans"),
     (Table::Route, "nhid"),
 ];

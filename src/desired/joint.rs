@@ -8,13 +8,14 @@ use super::builder_route::RouteDeclaration;
 use super::checks::{About, Problem, Rest};
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
-use super::{DesiredNeighbour, ExtraAddresses, LinkMatch, State};
-use crate::model::kind::{Kind, ValueType};
+use super::{DesiredNeighbour, ExtraAddresses, LinkMatch, Owner, State};
+use crate::model::kind::{DISABLE_IPV6, Kind, Value, ValueType};
 use crate::model::route::table_name;
 use crate::model::text::LinkName;
 
 /// All declarations, those of links by name.
 pub(super) struct Joint<'d> {
+    owner: Option<&'d Owner>,
     links: &'d [LinkDeclaration],
     routes: &'d [RouteDeclaration],
     rest: &'d Rest,
@@ -28,11 +29,13 @@ pub(super) struct Joint<'d> {
 
 impl<'d> Joint<'d> {
     pub(super) fn new(
+        owner: Option<&'d Owner>,
         links: &'d [LinkDeclaration],
         routes: &'d [RouteDeclaration],
         rest: &'d Rest,
     ) -> Self {
         Self {
+            owner,
             links,
             routes,
             rest,
@@ -52,6 +55,9 @@ impl<'d> Joint<'d> {
             self.check_references(index);
             self.check_port(index);
             self.check_mtu(index);
+            self.check_mtu_of_lower(index);
+            self.check_ipv6(index);
+            self.check_group(index);
         }
         self.check_addresses();
         self.check_altnames();
@@ -207,6 +213,7 @@ impl<'d> Joint<'d> {
         let given = [
             ("mtu", link.mtu.is_some()),
             ("mac", link.mac.is_some()),
+            ("group", link.group.is_some()),
             ("master", link.master.is_some()),
             ("port", link.port.is_some()),
             ("alias", link.alias.is_some()),
@@ -303,6 +310,22 @@ impl<'d> Joint<'d> {
         }
     }
 
+    /// The kernel refuses an MTU above that of the link below it.
+    fn check_mtu_of_lower(&mut self, index: usize) {
+        let link = &self.links[index];
+        let bounded = link.settings.filter(|settings| settings.kind.mtu_within_lower);
+        let Some((mtu, lower)) = link.mtu.zip(bounded.and_then(|settings| settings.lower())) else {
+            return;
+        };
+        let Some(at) = self.by_name.get(&lower).copied() else { return };
+        if let Some(below) = self.links[at].mtu.filter(|&below| below < mtu) {
+            let name = link.name;
+            let message = format!("an MTU of {mtu} for `{name}` on `{lower}`, which has {below}");
+            let (about, other) = (About::link(index, "mtu"), About::link(at, "mtu"));
+            self.push_against(about, other, message, "raise that one, or lower this one");
+        }
+    }
+
     fn check_mtu(&mut self, index: usize) {
         let link = &self.links[index];
         let Some(mtu) = link.mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) else {
@@ -314,6 +337,53 @@ impl<'d> Joint<'d> {
                 About::link(index, "mtu"),
                 format!("an MTU of {mtu} leaves no IPv6, but `{}` has {address}", link.name),
                 "IPv6 needs 1280: raise the MTU, or take the IPv6 addresses out",
+            );
+        }
+    }
+
+    /// The group of a link is the mark of its owner.
+    fn check_group(&mut self, index: usize) {
+        let link = &self.links[index];
+        let Some((group, owner)) = link.group.zip(self.owner) else {
+            return;
+        };
+        let (about, other) = (About::link(index, "group"), About::Owner { key: "name" });
+        let name = link.name;
+        if link.settings.is_some() || self.peer_of.contains_key(&name) {
+            let message = format!("`{name}` is made by the owner, whose group is its mark");
+            let help = "take `group` out; `group` of `[owner]` sets the one of all that it makes";
+            self.push_against(about, other, message, help);
+        } else if [owner.group, owner.doomed()].contains(&group) {
+            let message = format!("group {group} marks what the owner made, and `{name}` is not");
+            self.push_against(about, other, message, "choose another number");
+        }
+    }
+
+    /// Where IPv6 is turned off, or the MTU leaves none, nothing of it can be declared.
+    fn check_ipv6(&mut self, index: usize) {
+        let link = &self.links[index];
+        if link.mtu.is_some_and(|mtu| mtu < MTU_IPV6_MIN) {
+            let of_ipv6 = link.common.iter().find(|(key, _)| key.name.starts_with("ipv6."));
+            if let Some((key, _)) = of_ipv6 {
+                let message =
+                    format!("the MTU of `{}` leaves no IPv6 to set `{}` of", link.name, key.name);
+                let help = "IPv6 needs 1280: raise the MTU, or take the setting out";
+                self.push_against(
+                    About::link(index, key.name),
+                    About::link(index, "mtu"),
+                    message,
+                    help,
+                );
+            }
+        }
+        let mut addresses = link.addresses.iter().flatten().enumerate();
+        let of_ipv6 = addresses.find(|(_, own)| !own.prefix.is_ipv4());
+        if let Some((item, own)) = of_ipv6.filter(|_| is_ipv6_off(link)) {
+            self.push_against(
+                About::Link { index, key: "addresses", item },
+                About::link(index, DISABLE_IPV6),
+                format!("`{}` has {own}, but IPv6 is turned off on it", link.name),
+                "take the IPv6 addresses out, or `disable`",
             );
         }
     }
@@ -390,6 +460,14 @@ impl<'d> Joint<'d> {
                     "name another link, or let that one exist",
                 );
             } else if let Some(at) = declared.filter(|_| !route.to.is_ipv4()) {
+                if is_ipv6_off(&self.links[at]) {
+                    self.push_against(
+                        about("dev"),
+                        About::link(at, DISABLE_IPV6),
+                        format!("IPv6 is turned off on `{dev}`, which leaves none to route"),
+                        "take the route out, or `disable`",
+                    );
+                }
                 if let Some(mtu) = self.links[at].mtu.filter(|mtu| *mtu < MTU_IPV6_MIN) {
                     self.push_against(
                         about("dev"),
@@ -509,6 +587,10 @@ impl<'d> Joint<'d> {
             );
         }
     }
+}
+
+fn is_ipv6_off(link: &LinkDeclaration) -> bool {
+    link.common.by_name(DISABLE_IPV6) == Some(Value::Bool(true))
 }
 
 /// Link-local addresses mean another thing on every link.

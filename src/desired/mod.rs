@@ -74,7 +74,7 @@ use crate::model::address::Prefix;
 use crate::model::change::NextHop;
 use crate::model::filter::Filter;
 use crate::model::identity::{Alias, AltName};
-use crate::model::kind::Settings;
+use crate::model::kind::{News, Settings};
 use crate::model::network::{Table, Tables};
 use crate::model::object::ObjectId;
 use crate::model::route::Metrics;
@@ -152,6 +152,8 @@ pub struct DesiredLink {
     pub mtu: Option<u32>,
     /// The hardware address.
     pub mac: Option<Mac>,
+    /// IFLA_GROUP. Of a link that the owner makes it is the owner's, and not said here.
+    pub group: Option<u32>,
     /// The link that it is a port of.
     pub master: Option<LinkName>,
     /// What it is as a port of its master.
@@ -325,6 +327,11 @@ impl Desired {
         }
         if has_neighbours {
             tables = tables.with(Table::Neighbours);
+        }
+        let by_netconf =
+            |link: &DesiredLink| link.common.iter().any(|(key, _)| key.news == News::Netconf);
+        if self.links.iter().any(by_netconf) {
+            tables = tables.with(Table::Netconf);
         }
         tables
     }

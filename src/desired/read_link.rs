@@ -11,6 +11,7 @@ use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::read_address::read_addresses;
 use super::read_match::read_match;
+use super::read_rule::read_ports;
 use super::suggest;
 use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
@@ -27,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "state",
     "mtu",
     "mac",
+    "group",
     "master",
     "port",
     "alias",
@@ -179,6 +181,7 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         "state" => link.state = fields::word(reports, entry, STATES),
         "mtu" => link.mtu = fields::number(reports, entry, MTU_MIN, MTU_MAX),
         "mac" => link.mac = fields::parsed(reports, entry, "02:00:00:00:00:01", parse_mac),
+        "group" => link.group = read_group(reports, entry),
         "master" => link.master = fields::link_name(reports, entry),
         "match" => link.matching = Some(Arc::new(read_match(reports, entry))),
         "alias" => {
@@ -212,6 +215,16 @@ fn read_altnames(reports: &mut Reports, entry: &Entry) -> Option<Vec<AltName>> {
         reports.push_fault(&entry.node.at, fault, None);
     }
     Some(names)
+}
+
+/// A number, or the one name that every host has.
+fn read_group(reports: &mut Reports, entry: &Entry) -> Option<u32> {
+    match &entry.node.value {
+        Value::Text(name) if name.parse::<u32>().is_err() => {
+            fields::word(reports, entry, &[("default", 0)])
+        }
+        _ => fields::number(reports, entry, 0, u32::MAX),
+    }
 }
 
 fn probable_kind(entries: &[Entry]) -> Option<&'static Kind> {
@@ -352,6 +365,10 @@ fn read_setting(reports: &mut Reports, key: &Key, entry: &Entry) -> Option<kind:
         ValueType::Address => {
             let example = "192.0.2.1";
             kind::Value::Address(fields::parsed(reports, entry, example, parse_address)?)
+        }
+        ValueType::Ports => {
+            let ports = values::check_ports(read_ports(reports, entry)?);
+            kind::Value::Ports(fields::checked(reports, &entry.node.at, ports)?)
         }
         ValueType::Ipv4Address => {
             let parse = |text: &str| parse_address(text).and_then(values::check_ipv4);

@@ -147,7 +147,7 @@ fn read_ip_protocol(reports: &mut Reports, entry: &Entry) -> Option<u8> {
 }
 
 /// A port, or `first-last`.
-fn read_ports(reports: &mut Reports, entry: &Entry) -> Option<PortRange> {
+pub(super) fn read_ports(reports: &mut Reports, entry: &Entry) -> Option<PortRange> {
     let between = |first, last| PortRange { first, last, mask: u16::MAX };
     if let Value::Text(_) = entry.node.value {
         return fields::parsed(reports, entry, "8000-8099", |text| {

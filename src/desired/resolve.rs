@@ -337,6 +337,7 @@ fn nothing(position: u32) -> DesiredLink {
         state: Some(State::Absent),
         mtu: None,
         mac: None,
+        group: None,
         master: None,
         port: None,
         alias: None,

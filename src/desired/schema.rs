@@ -97,6 +97,7 @@ fn link() -> Keys {
         ("state", json!({ "enum": ["up", "down", "absent"] })),
         ("mtu", number(MTU_MIN, MTU_MAX)),
         ("mac", reference("mac")),
+        ("group", named_number(["default"], 0, u32::MAX)),
         ("master", reference("link_name")),
         ("port", json!({ "anyOf": ports })),
         ("alias", json!({ "type": "string", "maxLength": ALIAS_BYTES_MAX })),
@@ -146,6 +147,7 @@ fn setting(key: &'static Key) -> Value {
         }
         ValueType::Address => json!({ "type": "string", "anyOf": [{ "format": "ipv4" },
             { "format": "ipv6" }], "pattern": "^[0-9A-Fa-f.:]+$" }),
+        ValueType::Ports => reference("ports"),
         ValueType::Ipv4Address => {
             json!({ "type": "string", "format": "ipv4", "pattern": "^[0-9.]+$" })
         }

@@ -11,6 +11,7 @@ use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
+use crate::model::rule::PortRange;
 #[cfg(feature = "document")]
 use crate::model::text::write_escaped;
 use crate::model::text::{LinkName, Mac};
@@ -47,6 +48,12 @@ pub(super) fn group_of(owner: &str) -> u32 {
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     0x5200_0000 | (hash & 0x00ff_fffe)
+}
+
+/// Whether a group is one that may be derived from an owner's name, or marks what is doomed.
+#[cfg(feature = "document")]
+pub(super) fn is_derived_group(group: u32) -> bool {
+    group >> 24 == 0x52
 }
 
 pub(super) fn check_owner_name(name: &str) -> Result<(), Fault> {
@@ -160,6 +167,7 @@ pub(super) fn check_settings(settings: &Settings) -> Vec<(&'static str, Fault)> 
             (Some(Value::Number(number)), ValueType::Number { min, max }) => {
                 (min..=max).contains(&number)
             }
+            (Some(Value::Ports(ports)), ValueType::Ports) => check_ports(ports).is_ok(),
             (Some(Value::Word(number)), ValueType::Word(_)) => key.word(number).is_some(),
             (Some(Value::Link(name)), ValueType::Lower | ValueType::Peer) => {
                 LinkName::valid(name.as_bytes()).is_ok()
@@ -176,6 +184,15 @@ pub(super) fn check_settings(settings: &Settings) -> Vec<(&'static str, Fault)> 
     }
     faults.extend(check_families(settings));
     faults
+}
+
+/// A range that holds a port, and not port 0.
+pub(super) fn check_ports(ports: PortRange) -> Result<PortRange, Fault> {
+    if (1..=ports.last).contains(&ports.first) {
+        return Ok(ports);
+    }
+    let message = format!("there is no port in the range {ports}");
+    Err(Fault::new(message, "give the first and the last port, from 1 to 65535"))
 }
 
 /// Of a tunnel over IPv4.

@@ -25,13 +25,13 @@ pub(crate) use self::thread::EngineThread;
 use crate::host::Host;
 use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
-    REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES,
+    REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES, SYSCTL_CHANGES_PER_TURN_MAX,
 };
 use crate::model::filter::Filter;
 use crate::model::object::{Cause, Event, NetnsId, What};
 use crate::ring::{
     BufferGroup, Config, DoorbellHandle, Identity, NamespaceError, Netns, OpenNetns, Ring,
-    RingError, SocketConfig, Wait, Waker, named, own_identity,
+    RingError, SocketConfig, Wait, Waker, named, own_identity, write_sysctl,
 };
 
 /// The engine cannot start, or cannot go on.
@@ -359,6 +359,15 @@ impl Engine {
         };
         if member.host.poll_timeout().is_some_and(|at| at <= now) {
             member.host.handle_timeout(now);
+        }
+        for _ in 0..SYSCTL_CHANGES_PER_TURN_MAX {
+            let Some(writes) = member.host.poll_sysctls(now) else { break };
+            let (name, index) = (writes.link.as_bytes(), writes.index);
+            let refused = writes.files.iter().find_map(|(path, text)| {
+                let errno = write_sysctl(path, text, name, index).err()?;
+                Some((path.as_path(), errno))
+            });
+            member.host.handle_sysctls(now, &writes, refused);
         }
         let mut buffer = self.spare.pop().unwrap_or_default();
         if member.host.poll_transmit(now, &mut buffer) {

@@ -18,6 +18,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Dumps that were asked for.
     pub dumps: u64,
+    /// Questions for single links that were sent, each for up to 64 of them.
+    pub looks: u64,
     /// Changes that were sent.
     pub changes: u64,
 }
@@ -32,6 +34,7 @@ impl std::iter::Sum for Counters {
             overruns: sum.overruns + one.overruns,
             dropped: sum.dropped + one.dropped,
             dumps: sum.dumps + one.dumps,
+            looks: sum.looks + one.looks,
             changes: sum.changes + one.changes,
         })
     }

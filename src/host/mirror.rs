@@ -6,6 +6,7 @@
 //! not taken from a dump, and what neither a dump nor a notification showed is gone.
 
 mod hidden;
+mod looks;
 mod objects;
 mod ports;
 mod routes;
@@ -42,6 +43,8 @@ pub(crate) struct Mirror {
     /// Rules that stand there more than once: when one goes, another may remain.
     doubles: BTreeSet<Rule>,
     hidden: Hidden,
+    /// Links that have been asked for, and of which no news came since.
+    looking: BTreeSet<u32>,
 }
 
 /// The tables are being read, one after the other.
@@ -86,6 +89,7 @@ impl Mirror {
             doubt: Doubt::default(),
             doubles: BTreeSet::new(),
             hidden: Hidden::default(),
+            looking: BTreeSet::new(),
         }
     }
 
@@ -361,6 +365,7 @@ impl Mirror {
         match key {
             Key::Address(key) => self.doubt.told(Taken::Address(key)),
             Key::Route(key) => self.doubt.told(Taken::Route(key)),
+            Key::Link(index) => drop(self.looking.remove(&index)),
             _ => {}
         }
         let Some(reading) = &mut self.reading else { return };
@@ -441,7 +446,9 @@ impl Mirror {
     fn is_unclear(&self, trigger: Trigger) -> bool {
         let link = match trigger {
             Trigger::LinkDown(index) | Trigger::LinkGone(index) => index,
-            Trigger::AddressGone(_) | Trigger::NexthopGone(_) => return false,
+            Trigger::AddressGone(_) | Trigger::NexthopGone(_) | Trigger::Ipv6Off(_) => {
+                return false;
+            }
         };
         let is_unclear = |route: &Route| fate(trigger, route) == Fate::Unclear;
         let mut routes = self.network.routes_through(link);

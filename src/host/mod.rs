@@ -5,28 +5,30 @@
 
 mod counters;
 mod doubt;
+mod looks;
 mod mirror;
 mod orders;
+mod receive;
 mod silence;
 #[cfg(test)]
 mod sim;
+mod sysctls;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
 pub use self::counters::Counters;
 use self::mirror::Mirror;
-use crate::limits::DOUBT_DELAY;
+use crate::limits::{DOUBT_DELAY, SILENT_REREAD};
+use crate::model::change::Change;
 use crate::model::filter::Filter;
 use crate::model::network::{Network, Tables};
-use crate::model::object::{Event, RawMessage};
+use crate::model::object::Event;
 use crate::reconcile::{Outcome, Reconcile, Report};
-use crate::session::{DumpStep, Dumps, Requests, Sequence};
-use crate::wire::decode::{Decoded, decode};
-use crate::wire::numbers::flags::{NLM_F_DUMP_INTR, NLM_F_MULTI};
-use crate::wire::view::{Message, messages};
+use crate::session::{DumpStep, Dumps, Looks, Requests, Sequence};
+use crate::wire::view::messages;
 
 /// Which of the two sockets a datagram came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +50,14 @@ pub(crate) struct DumpFailed {
 pub(crate) struct Host {
     mirror: Mirror,
     dumps: Dumps,
+    looks: Looks,
     requests: Requests,
     sequence: Sequence,
     reconcile: Option<Reconcile>,
     /// Whether a batch was answered and what it caused may still be queued at the event socket.
     settling: bool,
+    /// Whether that was a change by files, after which another one may follow at once.
+    writing: bool,
     /// Whether a dump that may skip is at its end, and the notifications that were queued by then
     /// are still to be read: they alone tell that it may have skipped something.
     judging: bool,
@@ -81,6 +86,8 @@ pub(crate) struct Host {
     /// Whether that time has come, and what is queued at the event socket may still settle it.
     doubting: bool,
     failed: Option<DumpFailed>,
+    /// How often what is declared and not announced is read again.
+    silent_reread: Duration,
 }
 
 impl Host {
@@ -91,10 +98,12 @@ impl Host {
         Self {
             mirror: Mirror::new(Tables::default()),
             dumps,
+            looks: Looks::default(),
             requests: Requests::default(),
             sequence: Sequence::default(),
             reconcile: None,
             settling: false,
+            writing: false,
             judging: false,
             synced: false,
             keeps_events,
@@ -111,6 +120,7 @@ impl Host {
             doubt_until: None,
             doubting: false,
             failed: None,
+            silent_reread: SILENT_REREAD,
         }
     }
 
@@ -148,7 +158,10 @@ impl Host {
     pub(crate) fn is_settled(&self) -> bool {
         let is_settled = |reconcile: &Reconcile| reconcile.is_settled();
         let is_certain = self.synced && !self.mirror.is_in_doubt();
-        is_certain && !self.is_busy() && self.reconcile.as_ref().is_none_or(is_settled)
+        is_certain
+            && !self.is_busy()
+            && self.looks.is_idle()
+            && self.reconcile.as_ref().is_none_or(is_settled)
     }
 
     /// A datagram that came by one of the sockets; `sender` is its port id, 0 for the kernel.
@@ -202,12 +215,13 @@ impl Host {
     /// Replies did not fit the socket of requests, or their buffer.
     pub(crate) fn handle_replies_lost(&mut self) {
         self.dumps.handle_replies_lost();
+        self.looks.handle_replies_lost();
         self.requests.handle_replies_lost();
     }
 
     /// The event socket has been read empty.
     pub(crate) fn handle_drained(&mut self, now: Instant) {
-        self.settling = false;
+        (self.settling, self.writing) = (false, false);
         let was_lost = self.dumps.is_draining();
         if std::mem::take(&mut self.judging) {
             // Where that brings a loss to light, the socket has not been read empty since.
@@ -230,6 +244,8 @@ impl Host {
             self.answer(now, outcomes);
         } else if !self.dumps.is_idle() {
             self.judge_dump(now, errno);
+        } else {
+            self.looks.handle_replies_lost();
         }
     }
 
@@ -254,7 +270,12 @@ impl Host {
 
     /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+        self.take_looks(now);
+        self.note_looked();
         if self.request_dump(now, buffer) || (self.can_send() && self.fill_batch(now, buffer)) {
+            return true;
+        }
+        if self.can_send() && self.request_looks(now, buffer) {
             return true;
         }
         // Only now, since filling the batch may have come to what is to be read first.
@@ -292,6 +313,10 @@ impl Host {
                 self.halted = true;
                 break;
             }
+            // It is no request, and comes when these are answered.
+            if matches!(change, Change::SetSysctls { .. }) {
+                break;
+            }
             if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
                 break;
             }
@@ -317,7 +342,8 @@ impl Host {
             .and_then(|reconcile| reconcile.poll_timeout());
         let doubt = self.doubt_until.filter(|_| self.dumps.is_idle());
         let dump = self.dumps.poll_timeout().filter(|_| !self.judging);
-        let timeouts = [dump, self.requests.poll_timeout(), retry, doubt];
+        let looks = self.looks.poll_timeout();
+        let timeouts = [dump, self.requests.poll_timeout(), retry, doubt, looks];
         timeouts.into_iter().flatten().min()
     }
 
@@ -331,6 +357,9 @@ impl Host {
         if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let outcomes = self.requests.expire();
             self.answer(now, outcomes);
+        }
+        if self.looks.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.looks.handle_replies_lost();
         }
         // One that is at its end is not late.
         let late = if self.judging { None } else { self.dumps.expire(now) };
@@ -381,7 +410,8 @@ impl Host {
 
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
-        self.settling || self.doubting || self.requests.is_busy() || !self.dumps.is_idle()
+        let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_idle();
+        self.settling || self.doubting || is_asking
     }
 
     /// The network as the events delivered so far tell it.
@@ -423,86 +453,6 @@ impl Host {
     /// What was counted so far.
     pub(crate) fn counters(&self) -> Counters {
         self.counters
-    }
-
-    fn handle_notification(&mut self, message: &Message<'_>) {
-        let sender = message.port;
-        let (mirror, events, keeps_raw) = (&mut self.mirror, &mut self.events, self.keeps_raw);
-        let (mut moved, mut lost) = (None, false);
-        let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| events.push(event);
-            match decoded {
-                Decoded::Link { link, deleted: false, .. } => mirror.link(link, sender, &mut tell),
-                Decoded::Link { link, moved: is_moved, .. } => {
-                    moved = is_moved.then_some(link.index);
-                    mirror.link_gone(link.index, sender, &mut tell);
-                }
-                Decoded::Address { address, deleted } => {
-                    mirror.address(address, deleted, sender, &mut tell);
-                }
-                Decoded::Route { route, deleted: true, .. } => {
-                    mirror.route_gone(route.key, sender, &mut tell);
-                }
-                Decoded::Route { route, shared, .. } => {
-                    mirror.route(route, shared, sender, &mut tell);
-                }
-                Decoded::Object { object, deleted } => {
-                    mirror.object(object, deleted, sender, &mut tell);
-                }
-                Decoded::BridgePort { index, port, .. } => mirror.port(index, port, &mut tell),
-                Decoded::Overrun => lost = true,
-                Decoded::Unknown if keeps_raw => mirror.raw(raw(message), sender, &mut tell),
-                _ => {}
-            }
-        });
-        self.counters.malformed += u64::from(decoded.is_err());
-        if let (Some(index), Some(reconcile)) = (moved, &mut self.reconcile) {
-            reconcile.handle_moved(index);
-        }
-        if lost {
-            self.handle_lost(0);
-        }
-    }
-
-    fn handle_reply(&mut self, now: Instant, message: &Message<'_>) {
-        let is_dump = self.dumps.is_mine(message.sequence);
-        if is_dump {
-            self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
-        }
-        let is_part = message.flags & NLM_F_MULTI != 0;
-        let (mirror, events) = (&mut self.mirror, &mut self.events);
-        let (mut end, mut closed) = (None, None);
-        let decoded = decode(message, &mut |decoded| {
-            let mut tell = |event| events.push(event);
-            match decoded {
-                Decoded::Ack(ack) if is_dump => end = Some(ack.errno),
-                Decoded::Ack(ack) => closed = self.requests.handle_ack(&ack),
-                Decoded::Done { errno } if is_dump => end = Some(errno),
-                Decoded::Link { link, .. } if is_dump && is_part => {
-                    mirror.dumped_link(link, &mut tell);
-                }
-                Decoded::Address { address, .. } if is_dump && is_part => {
-                    mirror.dumped_address(address, &mut tell);
-                }
-                Decoded::Route { route, shared, .. } if is_dump && is_part => {
-                    mirror.dumped_route(route, shared, &mut tell);
-                }
-                Decoded::Object { object, .. } if is_dump && is_part => {
-                    mirror.dumped_object(object, &mut tell);
-                }
-                _ => {}
-            }
-        });
-        self.counters.malformed += u64::from(decoded.is_err());
-        match end {
-            Some(0) if self.mirror.may_skip() => self.judging = true,
-            Some(errno) => self.judge_dump(now, errno),
-            None => {}
-        }
-        if let Some(outcomes) = closed {
-            self.tell(now);
-            self.answer(now, outcomes);
-        }
     }
 
     fn judge_dump(&mut self, now: Instant, errno: i32) {
@@ -578,9 +528,4 @@ impl Host {
             }
         }
     }
-}
-
-fn raw(message: &Message<'_>) -> RawMessage {
-    let Message { message_type, flags, payload, .. } = *message;
-    RawMessage { message_type, flags, payload: payload.into() }
 }

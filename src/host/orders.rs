@@ -1,6 +1,6 @@
 //! What a host is told to reach or to keep, and when it is told to stop.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Host;
 use crate::desired::Desired;
@@ -20,7 +20,7 @@ impl Host {
             // Its answers belong to the steps of the old state, which nobody waits for any more.
             self.requests = Requests::default();
         }
-        let mut reconcile = Reconcile::new(mode, desired);
+        let mut reconcile = Reconcile::new(mode, desired).rereading_every(self.silent_reread);
         reconcile.set_own_port(self.own_port);
         if self.synced {
             reconcile.handle_synced(now);
@@ -28,6 +28,11 @@ impl Host {
         self.reconcile = Some(reconcile);
         self.verified = None;
         self.halted = false;
+    }
+
+    /// How often what is declared and not announced is read again, of what is declared from now on.
+    pub(crate) fn set_silent_reread(&mut self, interval: Duration) {
+        self.silent_reread = interval;
     }
 
     /// Sends these steps once, in their order, in place of what was to be reached before.

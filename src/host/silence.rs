@@ -45,6 +45,8 @@ impl Silence {
             Trigger::LinkGone(index) => self.of_link(index).gone = Some(trigger),
             Trigger::AddressGone(key) => drop(self.sources.insert(key.prefix.address)),
             Trigger::NexthopGone(id) => drop(self.nexthops.insert(id)),
+            // Its parts are announced, each for itself.
+            Trigger::Ipv6Off(_) => {}
         }
     }
 

@@ -37,6 +37,15 @@ pub enum Change {
         /// IFLA_ALT_IFNAME.
         altname: AltName,
     },
+    /// Write settings of a link that the kernel takes by their files under /proc/sys/net alone,
+    /// those of [`Kind::LINK`](super::kind::Kind::LINK) that are
+    /// [`by_file`](super::kind::Key::by_file). One file after the other: what is refused ends it.
+    SetSysctls {
+        /// The link, by the name it has now.
+        link: LinkName,
+        /// What to write.
+        settings: Settings,
+    },
     /// Delete a link.
     DeleteLink(LinkName),
     /// Delete every link of that group; fails where one of them cannot be deleted.
@@ -281,6 +290,7 @@ impl Change {
             Self::AddAltname { link, .. } | Self::DeleteAltname { link, .. } => {
                 ObjectId::Link(link)
             }
+            Self::SetSysctls { link, .. } => ObjectId::Link(link),
             Self::PutAddress { link, prefix, .. } | Self::DeleteAddress { link, prefix, .. } => {
                 ObjectId::Address { link, prefix }
             }
@@ -308,7 +318,8 @@ impl Change {
             Self::DeleteRule(_) | Self::DeleteNeighbour { .. } => Op::Delete,
             Self::PutAddress { replace: false, .. } => Op::Create,
             Self::AddAltname { .. } | Self::DeleteAltname { .. } => Op::Set,
-            Self::SetLink(_) | Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
+            Self::SetLink(_) | Self::SetSysctls { .. } => Op::Set,
+            Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
             Self::DeleteLink(_) | Self::DeleteGroup(_) => Op::Delete,
             Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,
         }

@@ -20,6 +20,8 @@ pub enum Trigger {
     LinkDown(u32),
     /// The link of that index is deleted, or moved to another namespace.
     LinkGone(u32),
+    /// IPv6 is turned off on the link of that index.
+    Ipv6Off(u32),
     /// That address goes away.
     AddressGone(AddressKey),
     /// The next hop object of that number is deleted.
@@ -57,6 +59,7 @@ pub fn fate(trigger: Trigger, route: &Route) -> Fate {
     match trigger {
         // A route of scope host has a next hop of scope nowhere, which spares it.
         Trigger::LinkDown(index) if route.uses(index) && route.scope < SCOPE_HOST => unless_others,
+        Trigger::Ipv6Off(index) if route.uses(index) && !route.is_ipv4() => unless_others,
         // All hops of IPv4 go with one whose device is unregistered, but a group of next hop
         // objects only loses a member.
         Trigger::LinkGone(index) if route.uses(index) && route.nexthop_id != 0 => unless_others,
@@ -89,7 +92,8 @@ pub fn taken_in_silence(network: &Network, trigger: Trigger) -> Vec<Taken> {
         Trigger::AddressGone(gone) if is_last_ipv4(network, gone) => {
             network.routes_through(gone.index).filter(goes).map(key).collect()
         }
-        Trigger::AddressGone(_) => Vec::new(),
+        // It announces all of it.
+        Trigger::AddressGone(_) | Trigger::Ipv6Off(_) => Vec::new(),
         Trigger::NexthopGone(id) => network.routes_by_nexthop(id).map(key).collect(),
     }
 }
@@ -175,7 +179,7 @@ pub fn in_doubt(network: &Network, trigger: Trigger) -> Vec<Taken> {
             }
             keys
         }
-        Trigger::NexthopGone(_) => Vec::new(),
+        Trigger::NexthopGone(_) | Trigger::Ipv6Off(_) => Vec::new(),
     }
 }
 
@@ -189,6 +193,12 @@ pub fn taken_along(network: &Network, trigger: Trigger) -> Vec<Taken> {
     let mut taken = taken_in_silence(network, trigger);
     match trigger {
         Trigger::LinkGone(_) | Trigger::NexthopGone(_) => {}
+        Trigger::Ipv6Off(index) => {
+            let of_ipv6 = network.addresses_of(index).filter(|own| !own.key.prefix.is_ipv4());
+            taken.extend(of_ipv6.map(|address| Taken::Address(address.key)));
+            let through = network.routes_through(index).filter(|route| !route.is_ipv4());
+            taken.extend(through.map(|route| Taken::Route(route.key)));
+        }
         Trigger::LinkDown(index) => {
             let is_gone = |route: &&Route| !route.is_ipv4() || is_last_hop(network, index, route);
             let through = network.routes_through(index).filter(is_gone);

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::{Plan, Step};
 use crate::model::address::Prefix;
 use crate::model::change::{Change, LinkUpdate, RouteChange};
-use crate::model::kind::{Kind, Settings};
+use crate::model::kind::{DISABLE_IPV6, Kind, Settings, Value};
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
@@ -86,6 +86,10 @@ impl<'a> Way<'a> {
             || match &step.change {
                 Change::DeleteLink(link) => self.ground.contains(link),
                 Change::SetLink(update) => self.is_cut_by_update(update),
+                Change::SetSysctls { link, settings } => {
+                    let is_off = settings.by_name(DISABLE_IPV6) == Some(Value::Bool(true));
+                    is_off && !self.session.local.is_ipv4() && self.holders.contains(link)
+                }
                 Change::DeleteAddress { link, prefix, .. } => self.needs_address(*link, *prefix),
                 Change::DeleteRoute(route) => self.needs_route(&route.object()),
                 Change::ReplaceRoute(route) => self.is_led_elsewhere(route, step),

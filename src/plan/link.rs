@@ -7,7 +7,7 @@ use super::{Difference, Rank, Reason, Shown};
 use crate::desired::{DesiredLink, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, NewPeer};
 use crate::model::consequences::Trigger;
-use crate::model::kind::{Key, Settings, Value, ValueType};
+use crate::model::kind::{DISABLE_IPV6, Key, Settings, Value, ValueType};
 use crate::model::link::Link;
 use crate::model::object::ObjectId;
 
@@ -78,6 +78,7 @@ impl<'a> Diff<'a> {
         );
         differences.extend(new.mtu.map(|mtu| Difference::made("mtu", mtu)));
         differences.extend(new.mac.map(|mac| Difference::made("mac", mac)));
+        differences.extend(wanted.group.map(|group| Difference::made("group", group)));
         differences.extend(new.master.map(|master| Difference::made("master", master)));
         differences.extend(new.up.then(|| Difference::made("admin", "up")));
         let rank = Rank::CreateLink { depth: self.index.depth(position) };
@@ -105,6 +106,7 @@ impl<'a> Diff<'a> {
         if !self.will_exist(owner) {
             return self.block(subject, object, Reason::NoSuchLink(owner));
         }
+        self.common(position, wanted, None);
         // Up and master are refused or ignored in a peer's nest: KERNEL, "creating".
         let mut update = LinkUpdate::new(wanted.name);
         let mut differences = Vec::new();
@@ -114,9 +116,12 @@ impl<'a> Diff<'a> {
         }
         self.master(subject, wanted, 0, &mut update, &mut differences);
         self.join_first(position, wanted, &mut update, &mut differences);
+        let joins = update.master.is_some();
         self.set_link(position, update, differences, Vec::new());
         self.port_after_joining(position, wanted);
-        self.common(position, wanted, None);
+        if joins {
+            self.mtu_of_master(position, wanted, None);
+        }
         self.names(position, wanted, None);
     }
 
@@ -127,7 +132,7 @@ impl<'a> Diff<'a> {
             NewPeer {
                 mtu: block.and_then(|block| block.mtu),
                 mac: block.and_then(|block| block.mac),
-                group,
+                group: group.or(block.and_then(|block| block.group)),
             }
         });
         // Some kinds refuse to be up on a lower link that is down.
@@ -135,10 +140,13 @@ impl<'a> Diff<'a> {
         NewLink {
             name: wanted.name,
             settings,
-            mtu: wanted.mtu,
+            mtu: self.mtu_at_creation(wanted),
             mac: wanted.mac,
-            group,
-            up: wanted.state == Some(State::Up) && lower_is_up && !self.joins_down(wanted),
+            group: group.or(wanted.group),
+            up: wanted.state == Some(State::Up)
+                && lower_is_up
+                && !self.joins_down(wanted)
+                && !is_set_before_up(wanted),
             master: wanted.master.filter(|&master| self.will_exist(master)),
             peer,
         }
@@ -150,16 +158,21 @@ impl<'a> Diff<'a> {
         if let Some(master) = wanted.master.filter(|_| new.master.is_none()) {
             self.block(subject, ObjectId::Link(wanted.name), Reason::NoSuchLink(master));
         }
+        // Of some of it creation says nothing and takes nothing: KERNEL, "creating".
+        self.common(position, wanted, None);
         if wanted.state == Some(State::Up) && !new.up {
             let update = LinkUpdate { up: Some(true), ..LinkUpdate::new(wanted.name) };
             let differences = vec![Difference::new("admin", "down", "up")];
             self.set_link(position, update, differences, Vec::new());
         }
+        if let Some(mtu) = wanted.mtu.filter(|_| new.mtu.is_none()) {
+            let update = LinkUpdate { mtu: Some(mtu), ..LinkUpdate::new(wanted.name) };
+            self.set_link(position, update, vec![Difference::made("mtu", mtu)], Vec::new());
+        }
         if new.master.is_some() {
             self.port_after_joining(position, wanted);
+            self.mtu_of_master(position, wanted, None);
         }
-        // Of some of it creation says nothing and takes nothing: KERNEL, "creating".
-        self.common(position, wanted, None);
         self.names(position, wanted, None);
     }
 
@@ -182,17 +195,18 @@ impl<'a> Diff<'a> {
         let mut differences = Vec::new();
         if let Some(owner) = self.desired.owner.as_ref().filter(|it| it.doomed() == found.group) {
             // It was to be deleted and is declared again.
-            update.group = Some(owner.group);
-            differences.push(Difference::new("group", found.group, owner.group));
+            update.group = Some(wanted.group.unwrap_or(owner.group));
+        } else {
+            update.group = wanted.group.filter(|&group| group != found.group);
+        }
+        if let Some(group) = update.group {
+            differences.push(Difference::new("group", found.group, group));
         }
         if found.name != wanted.name {
             update.rename = Some(wanted.name);
             differences.push(Difference::new("name", found.name, wanted.name));
         }
-        if let Some(mtu) = wanted.mtu.filter(|&mtu| mtu != found.mtu) {
-            update.mtu = Some(mtu);
-            differences.push(Difference::new("mtu", found.mtu, mtu));
-        }
+        self.mtu(position, wanted, found, &mut update, &mut differences);
         if let Some(mac) = wanted.mac.filter(|_| self.differs_in_place("mac", wanted, found)) {
             update.mac = Some(mac);
             differences.push(Difference::new("mac", found.mac, mac));
@@ -228,6 +242,7 @@ impl<'a> Diff<'a> {
         self.set_link(position, update, differences, also_removes);
         if joins {
             self.port_after_joining(position, wanted);
+            self.mtu_of_master(position, wanted, Some(found));
         } else {
             self.port(position, wanted, found);
         }
@@ -284,11 +299,20 @@ impl<'a> Diff<'a> {
     /// What can be set of every link.
     fn common(&mut self, position: u32, wanted: &DesiredLink, found: Option<&Link>) {
         let now = found.map(|found| found.common.widened());
-        let differs = self.differing(&wanted.common, now.as_ref(), |_| true);
+        let differs = self.differing(&wanted.common, now.as_ref(), |key| !key.by_file);
+        let link = found.map_or(wanted.name, |found| found.name);
         if let Some((changed, differences)) = differs {
-            let link = found.map_or(wanted.name, |found| found.name);
             let update = LinkUpdate { common: Some(changed), ..LinkUpdate::new(link) };
             self.set_link(position, update, differences, Vec::new());
+        }
+        let by_file = self.differing(&wanted.common, now.as_ref(), |key| key.by_file);
+        if let Some((settings, differences)) = by_file {
+            let turns_off = settings.by_name(DISABLE_IPV6) == Some(Value::Bool(true));
+            let trigger = found.filter(|_| turns_off).map(|found| Trigger::Ipv6Off(found.index));
+            let also_removes = trigger.map_or(Vec::new(), |trigger| self.taken(trigger));
+            let rank = Rank::SetLink { depth: self.index.depth(position) };
+            let change = Change::SetSysctls { link, settings };
+            self.step(Subject::Link(position), rank, change, differences, also_removes);
         }
     }
 
@@ -372,4 +396,10 @@ impl<'a> Diff<'a> {
             self.step(Subject::Link(position), rank, change, differences, also_removes);
         }
     }
+}
+
+/// Whether it is to have settings of IPv6, which decide what the kernel does when it comes up: what
+/// link-local address it makes, whom it asks for it, and whether it obeys a router.
+fn is_set_before_up(wanted: &DesiredLink) -> bool {
+    wanted.common.iter().any(|(key, _)| key.name.starts_with("ipv6."))
 }

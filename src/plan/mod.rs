@@ -8,6 +8,7 @@ mod cuts;
 mod diff;
 mod index;
 mod link;
+mod mtu;
 mod names;
 mod neighbour;
 mod port;
@@ -92,12 +93,18 @@ pub(crate) enum Rank {
     },
     /// Before anything that may take the name.
     DeleteAltname,
+    /// An MTU falls, before those below it.
+    LowerMtu {
+        depth: std::cmp::Reverse<u16>,
+    },
     CreateLink {
         depth: u16,
     },
     SetLink {
         depth: u16,
     },
+    /// The MTU of a master that may have taken that of a port which joined.
+    MtuAfterPorts,
     Address,
     /// Routes without a gateway first: they make gateways reachable.
     Route {
@@ -290,6 +297,9 @@ impl Plan {
     /// Puts the steps in their order; those of one rank keep theirs.
     pub(crate) fn sort(&mut self) {
         self.steps.sort_by_key(|step| step.rank);
+        // Of several ports each wants it.
+        self.steps
+            .dedup_by(|one, other| one.rank == Rank::MtuAfterPorts && one.change == other.change);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Blocked, Difference, Step};
 use crate::model::change::Op;
 use crate::model::kind::{Key, Value};
 use crate::model::route::protocol_name;
+use crate::model::rule::PortRange;
 use crate::model::text::{KindName, LinkName, Mac, write_escaped};
 
 /// A value of a field, as a plan shows it.
@@ -27,6 +28,8 @@ pub enum Shown {
     Mac(Mac),
     /// An IP address.
     Address(IpAddr),
+    /// A range of ports.
+    Ports(PortRange),
 }
 
 impl fmt::Display for Shown {
@@ -39,6 +42,7 @@ impl fmt::Display for Shown {
             Self::Text(bytes) => write_escaped(f, bytes),
             Self::Mac(mac) => mac.fmt(f),
             Self::Address(address) => address.fmt(f),
+            Self::Ports(ports) => ports.fmt(f),
         }
     }
 }
@@ -88,6 +92,7 @@ impl Shown {
             Value::Number(number) => number.into(),
             Value::Word(number) => key.word(number).map_or(number.into(), Self::Word),
             Value::Address(address) => Self::Address(address),
+            Value::Ports(ports) => Self::Ports(ports),
             Value::Link(name) => Self::Name(name),
             Value::Index(index) => name(index).map_or(index.into(), Self::Name),
         }

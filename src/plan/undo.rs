@@ -71,6 +71,9 @@ impl Undo {
             undo.touch(step.change.object());
             if let Change::SetLink(update) = step.change {
                 undo.links.insert(update.link);
+                if update.mtu.is_some() {
+                    undo.touch_bounded_by(update.link);
+                }
             }
             if let Change::DeleteLink(name) = step.change {
                 lost.extend(undo.lost_with(name));
@@ -107,6 +110,18 @@ impl Undo {
                 self.slots.insert(RouteSlot { table, to, tos, metric });
             }
             _ => {}
+        }
+    }
+
+    /// Links whose MTU falls with that of the one below them, and theirs.
+    fn touch_bounded_by(&mut self, link: LinkName) {
+        let mut below: Vec<_> = self.before.index_of(link).into_iter().collect();
+        while let Some(index) = below.pop() {
+            for above in self.before.links().filter(|it| is_bounded(it) && it.lower == index) {
+                if self.links.insert(above.name) {
+                    below.push(above.index);
+                }
+            }
         }
     }
 
@@ -172,7 +187,10 @@ impl Undo {
         Some(Change::CreateLink(NewLink {
             name: then.name,
             settings,
-            mtu: Some(then.mtu),
+            mtu: Some(then.mtu).filter(|&mtu| {
+                let below = self.before.name_of(then.lower).and_then(|it| now.link_named(it));
+                below.filter(|_| is_bounded(then)).is_none_or(|below| mtu <= below.mtu)
+            }),
             mac: Some(then.mac).filter(|mac| !mac.as_bytes().is_empty()),
             group: Some(then.group),
             up: false,
@@ -207,9 +225,17 @@ impl Undo {
 
     /// What differs of a link that is there.
     fn set(&self, link: &Link, then: &Link, now: &Network) -> Option<Change> {
+        let common = differing(then.common.widened(), link.common.widened());
+        let by_file = common.and_then(|it| it.only(|key| key.by_file));
+        if let Some(settings) = by_file {
+            return Some(Change::SetSysctls { link: link.name, settings });
+        }
         let mut update = LinkUpdate::new(link.name);
         update.rename = (link.name != then.name).then_some(then.name);
-        update.mtu = (link.mtu != then.mtu).then_some(then.mtu);
+        // What the link below does not carry yet waits for it.
+        let below = now.link(link.lower).filter(|_| is_bounded(link));
+        let is_carried = below.is_none_or(|below| then.mtu <= below.mtu);
+        update.mtu = (link.mtu != then.mtu && is_carried).then_some(then.mtu);
         update.group = (link.group != then.group).then_some(then.group);
         update.up = (link.is_up() != then.is_up()).then_some(then.is_up());
         let (master_now, master_then) =
@@ -219,7 +245,6 @@ impl Undo {
             let master = master_then.unwrap_or_default();
             update.master = Some(master).filter(|it| it.is_empty() || now.index_of(*it).is_some());
         }
-        let common = differing(then.common.widened(), link.common.widened());
         update.common = common;
         update.alias = Alias::new(then.alias()).filter(|_| link.alias() != then.alias());
         if let (None, Some(port), Some(port_now)) = (update.master, then.port, link.port) {
@@ -373,6 +398,11 @@ fn altnames(now: &Link, then: &Link) -> Vec<Change> {
     let come = then.altnames().iter().filter(|name| !now.altnames().contains(name));
     let gone = gone.map(|&altname| Change::DeleteAltname { link, altname });
     gone.chain(come.map(|&altname| Change::AddAltname { link, altname })).collect()
+}
+
+/// Whether its MTU can be no larger than that of the link below it, in this namespace.
+fn is_bounded(link: &Link) -> bool {
+    link.lower_netns.is_none() && link.settings.is_some_and(|it| it.kind.mtu_within_lower)
 }
 
 /// Whether a link can be set to be what it was, or has to be made anew.

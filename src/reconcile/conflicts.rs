@@ -100,6 +100,7 @@ impl Reconcile {
 
     /// The kernel took a step.
     pub(super) fn note_taken(&mut self, step: &Step) {
+        self.note_unseen(&step.change);
         self.refused.remove(&step.change.object());
         if let Some(track) = self.tracks.get_mut(&contested(step)) {
             track.taken();

@@ -149,6 +149,10 @@ impl Reconcile {
         }
         changed.extend(after.owner.as_ref().map(|_| Subject::Strays));
         self.index = index;
+        self.silent.become_declared(&self.desired);
+        if self.silent.poll_timeout().is_none() {
+            self.start_interval(noticed.at);
+        }
         for subject in changed {
             // It differs because it is another link, not because someone changed it.
             self.clean.remove(&subject);

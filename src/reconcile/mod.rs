@@ -12,6 +12,7 @@ mod conflicts;
 mod found;
 mod labels;
 mod report;
+mod silent;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -27,9 +28,10 @@ use self::bulk::{Bulk, Stage};
 use self::found::Found;
 use self::labels::Labels;
 pub use self::report::{Attempt, Finding, Report};
+use self::silent::Silent;
 use self::track::{Refused, Track};
 use crate::desired::Desired;
-use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET};
+use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET, SILENT_REREAD};
 use crate::model::address::Address;
 use crate::model::change::{Change, NewLink};
 use crate::model::consequences::Standing;
@@ -82,6 +84,7 @@ pub(crate) struct Reconcile {
     /// Subjects with an address whose network is being asked whether it is free, and until when
     /// that is waited for; `None` where it took too long. In mode `Once` alone.
     awaited: HashMap<Subject, Option<Instant>>,
+    silent: Silent,
     round: VecDeque<Pending>,
     in_flight: usize,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
@@ -160,6 +163,7 @@ impl Reconcile {
             labels,
             mode,
             bindings: Bindings::new(desired.links.len()),
+            silent: Silent::new(&desired, SILENT_REREAD),
             desired,
             index,
             unresolved: HashMap::new(),
@@ -211,6 +215,7 @@ impl Reconcile {
         if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Reading) {
             bulk.stage = Stage::Read;
         }
+        self.start_interval(now);
         for subject in self.index.subjects() {
             self.dirty.entry(subject).or_insert(Noticed::at(now));
         }
@@ -241,6 +246,11 @@ impl Reconcile {
                 Some(_) => {}
             }
         }
+        self.next_step()
+    }
+
+    /// The next step of the round that is under way, if any.
+    pub(crate) fn next_step(&self) -> Option<&Step> {
         self.round.get(self.in_flight).map(|pending| &pending.step)
     }
 
@@ -254,7 +264,7 @@ impl Reconcile {
         let awaited = self.awaited.values().flatten().min().copied();
         let later = self.later.first().map(|(at, _)| *at);
         let quiet = self.quiet.first().map(|(at, _)| *at);
-        [later, quiet, awaited].into_iter().flatten().min()
+        [later, quiet, awaited, self.silent.poll_timeout()].into_iter().flatten().min()
     }
 
     /// What to tell: attempts, conflicts, blocked objects, convergence.
@@ -265,7 +275,7 @@ impl Reconcile {
     /// Whether nothing is being done and nothing is left to do now.
     pub(crate) fn is_settled(&self) -> bool {
         let is_idle = self.round.is_empty() && self.bulk.is_none();
-        let is_waiting = self.awaited.values().any(Option::is_some);
+        let is_waiting = self.awaited.values().any(Option::is_some) || self.silent.is_waiting();
         let is_resolved = self.labels.as_ref().is_none_or(Labels::is_resolved);
         is_idle && is_resolved && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
     }
@@ -425,6 +435,9 @@ impl Reconcile {
         if !self.may_retry(now, object, step.subject) {
             return;
         }
+        if self.is_looked_at_first(&step, noticed, is_revert, network) {
+            return;
+        }
         if self.is_permitted(now, &step, noticed, is_revert) {
             self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
         }
@@ -479,7 +492,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
             let is_there = |master: LinkName| master.is_empty() || exists(master);
             exists(update.link) && update.master.is_none_or(is_there)
         }
-        Change::DeleteLink(link) => exists(*link),
+        Change::SetSysctls { link, .. } | Change::DeleteLink(link) => exists(*link),
         Change::AddAltname { link, .. } | Change::DeleteAltname { link, .. } => exists(*link),
         Change::DeleteGroup(_) => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),

@@ -6,7 +6,9 @@ use std::time::Instant;
 use super::{Noticed, Reconcile};
 use crate::desired::Owner;
 use crate::model::address::AddressKey;
+use crate::model::kind::DISABLE_IPV6;
 use crate::model::link::Link;
+use crate::model::netconf::NetconfScope;
 use crate::model::network::Network;
 use crate::model::object::{Event, Object, What};
 use crate::model::text::LinkName;
@@ -34,6 +36,17 @@ impl Reconcile {
     /// The link of that index was moved to another network namespace, which is not undone.
     pub(crate) fn handle_moved(&mut self, index: u32) {
         self.bindings.moved(index);
+    }
+
+    /// News of settings of IPv4 or IPv6, whether the mirror knew of them or not: one that was made
+    /// by a message of the link is not told this way. They tell a part, and the link all.
+    pub(crate) fn handle_netconf(&mut self, scope: NetconfScope) {
+        match scope {
+            NetconfScope::Link(index) if self.bindings.position(index).is_some() => {
+                self.look_at(index);
+            }
+            _ => {}
+        }
     }
 
     /// A renamed link touches what its old name touched.
@@ -115,6 +128,10 @@ impl Reconcile {
             .or_else(|| self.index.link(network.name_of(key.index)?));
         if let Some(position) = position {
             self.mark(Subject::Addresses(position), noticed);
+            // Turning IPv6 off or on is not told, but what becomes of the addresses is.
+            if !key.prefix.is_ipv4() && self.declares(position, DISABLE_IPV6) {
+                self.look_at(key.index);
+            }
         }
     }
 

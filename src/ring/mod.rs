@@ -34,6 +34,7 @@ mod sends;
 #[cfg(feature = "cli")]
 pub(crate) mod signals;
 mod socket;
+mod sysctl;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -48,6 +49,7 @@ pub use self::error::RingError;
 pub use self::lock::{Holder, LockError, OwnerLock};
 pub(crate) use self::netns::{Identity, OpenNetns, named, own_identity};
 pub use self::netns::{NamespaceError, Netns};
+pub(crate) use self::sysctl::write_sysctl;
 
 /// Sizes of a ring, fixed when it is opened.
 #[derive(Clone, Eq, PartialEq, Debug)]

@@ -5,12 +5,14 @@
 //! the answers mean for the network is the mirror's and the reconciler's business.
 
 mod dump;
+mod looks;
 mod requests;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::dump::{DumpStep, Dumps};
-pub(crate) use self::requests::Requests;
+pub(crate) use self::looks::Looks;
+pub(crate) use self::requests::{Requests, gone};
 
 /// Sequence numbers of one socket; 0 is what the kernel's own notifications carry.
 #[derive(Debug, Default)]

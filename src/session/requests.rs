@@ -79,7 +79,7 @@ impl Requests {
                 None
             }
             Err(EncodeError::UnknownLink(name)) => {
-                let message = Some(format!("link {name} is not there any more").into());
+                let message = Some(gone(name));
                 let (errno, offset) = (libc::ENODEV, None);
                 Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
             }
@@ -161,6 +161,8 @@ fn notification_bytes(change: &Change) -> usize {
         Change::CreateLink(_) => 24 * 1024,
         Change::SetLink(_) | Change::DeleteLink(_) => 16 * 1024,
         Change::AddAltname { .. } | Change::DeleteAltname { .. } => 16 * 1024,
+        // No request.
+        Change::SetSysctls { .. } => 0,
         // Of how many links is not known here: it goes alone.
         Change::DeleteGroup(_) => usize::MAX / 2,
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
@@ -168,6 +170,11 @@ fn notification_bytes(change: &Change) -> usize {
         Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 2 * 1024,
         Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 2 * 1024,
     }
+}
+
+/// Why a request that names a link which has gone is refused without being sent.
+pub(crate) fn gone(link: LinkName) -> Box<str> {
+    format!("link {link} is not there any more").into()
 }
 
 fn escaped(bytes: &[u8]) -> Box<str> {

@@ -10,7 +10,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod filter;
 mod kind;
-mod link_settings;
+pub(crate) mod link_settings;
 pub(crate) mod numbers;
 pub(crate) mod view;
 

@@ -78,6 +78,7 @@ pub(super) const IFLA_ALT_IFNAME: u16 = 53;
 pub(super) const AF_INET_SPEC: u16 = 2;
 pub(super) const AF_INET6_SPEC: u16 = 10;
 pub(super) const IFLA_INET_CONF: u16 = 1;
+pub(super) const IFLA_INET6_CONF: u16 = 2;
 pub(super) const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 pub(super) const IFLA_LINK_NETNSID: u16 = 37;
 pub(super) const IFLA_NEW_NETNSID: u16 = 45;

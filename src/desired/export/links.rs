@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::values::is_derived_group;
 use super::toml::{Field, inline, key, quoted};
 use super::{Export, is_writable, string, text};
 use crate::model::address::{
@@ -163,6 +164,10 @@ impl Export<'_> {
         if !altnames.is_empty() {
             push("altnames", format!("[{}]", altnames.join(", ")));
         }
+        // What an owner made bears its mark, and it is the owner that says so.
+        if link.group != 0 && !(is_made && is_derived_group(link.group)) {
+            push("group", link.group.to_string());
+        }
         if let Some(master) = self.name(link.master) {
             push("master", quoted(&text(master)));
         }
@@ -208,6 +213,7 @@ impl Export<'_> {
             Value::Number(number) => number.to_string(),
             Value::Word(number) => quoted(key.word(number)?),
             Value::Address(address) => string(address),
+            Value::Ports(ports) => quoted(&ports.to_string()),
             Value::Link(name) => quoted(&text(name)),
             Value::Index(index) => quoted(&text(self.name(index)?)),
         })

@@ -9,9 +9,11 @@ mod kernel;
 mod world;
 
 use bytes::BytesMut;
+use netlink_packet_route::link::{InfoData, InfoVxlan};
 
 use self::world::World;
-use crate::limits::BATCH_DEADLINE;
+use crate::desired::Desired;
+use crate::limits::{BATCH_DEADLINE, SILENT_REREAD};
 use crate::reconcile::Mode;
 
 /// How many histories the ordinary run makes of each kind.
@@ -138,4 +140,59 @@ fn what_was_not_answered_is_unknown_and_the_tables_are_read() {
     assert!(!world.host.is_synced(), "it may have been made, or not");
     world.come_to_rest();
     world.check_mirror();
+}
+
+/// A world that keeps a document, and is at rest.
+fn keeping(document: &str) -> World {
+    let mut world = World::new(1, false);
+    let text = format!("version = 1\n{document}");
+    world.desired = Desired::from_toml("sim.toml", &text).expect("a valid document");
+    world.keep(Mode::Keep);
+    world.come_to_rest();
+    world
+}
+
+#[test]
+fn what_is_changed_in_silence_is_put_back_after_the_interval() {
+    let mut world = keeping(
+        "[link.x0]\nstate = 'down'\n\
+         vxlan = { id = 7, remote = '192.0.2.1', dstport = 4789 }\n",
+    );
+    let index = world.kernel.index_of("x0").expect("it was made");
+    let (dumps, writes) = (world.host.counters().dumps, world.kernel.writes);
+    let remote = |world: &mut World, change: Option<InfoVxlan>| {
+        let data = &mut world.kernel.links.get_mut(&index).expect("a link").data;
+        let Some(InfoData::Vxlan(infos)) = data else { panic!("no vxlan") };
+        let is_it = |info: &InfoVxlan| matches!(info, InfoVxlan::Group(_));
+        let own = infos.iter_mut().find(|info| is_it(info)).expect("a remote");
+        if let Some(change) = change {
+            *own = change;
+        }
+        own.clone()
+    };
+    let declared = remote(&mut world, None);
+    // Of a link that is down nobody is told.
+    let other = InfoVxlan::Group([198, 51, 100, 9].into());
+    assert_ne!(remote(&mut world, Some(other)), declared);
+    let turns = |world: &mut World| (0..20).for_each(|_| world.turn(usize::MAX, usize::MAX));
+    turns(&mut world);
+    assert_eq!(world.kernel.writes, writes, "it cannot know");
+    world.now += SILENT_REREAD;
+    turns(&mut world);
+    assert_eq!(remote(&mut world, None), declared);
+    assert!(world.host.is_converged(), "what was put back is not told either, and is read");
+    let writes = world.kernel.writes;
+    world.now += SILENT_REREAD;
+    turns(&mut world);
+    assert_eq!(world.kernel.writes, writes, "what is as declared is left alone");
+    assert_eq!(world.host.counters().dumps, dumps, "one link is read, and no table");
+}
+
+#[test]
+fn where_nothing_silent_is_declared_nothing_is_read_again() {
+    let mut world = keeping("[link.br0]\nkind = 'bridge'\nmtu = 1400\n");
+    assert_eq!(world.host.poll_timeout(), None, "it waits for events alone");
+    world.now += 10 * SILENT_REREAD;
+    (0..20).for_each(|_| world.turn(usize::MAX, usize::MAX));
+    assert_eq!(world.host.counters().looks, 0);
 }

@@ -3,9 +3,11 @@
 use super::vlan::PROTOCOLS;
 use super::{Key, Kind};
 
-pub(super) static KIND: Kind =
-    Kind::new("bridge", "a software switch; links join it with `master`", KEYS)
-        .with_ports(Some(&PORT));
+pub(super) static KIND: Kind = Kind {
+    mtu_follows_ports: true,
+    ..Kind::new("bridge", "a software switch; links join it with `master`", KEYS)
+        .with_ports(Some(&PORT))
+};
 
 const KEYS: &[Key] = &[
     Key::bool("stp_state", "whether the spanning tree protocol runs").default("false"),

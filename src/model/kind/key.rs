@@ -13,6 +13,11 @@ pub struct Key {
     pub only_at_creation: bool,
     /// Whether the kernel changes it only while the link is down.
     pub only_when_down: bool,
+    /// Whether no request sets it, but its file under /proc/sys/net alone.
+    pub by_file: bool,
+    /// How the kernel tells that it changed, while the link is up. While it is down it tells of a
+    /// few settings alone.
+    pub news: News,
     /// How far the kernel's rounding may put a number from the one that was asked for.
     pub rounding: u32,
     /// What a number counts, where that is not plain.
@@ -42,10 +47,23 @@ pub enum ValueType {
     Address,
     /// An IPv4 address.
     Ipv4Address,
+    /// A range of UDP ports, each from 1 to 65535.
+    Ports,
     /// The link this one stands on; it must exist first.
     Lower,
     /// The link that is created together with this one and deleted with it.
     Peer,
+}
+
+/// How a change of a setting is told, whoever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// By RTM_NEWLINK.
+    Link,
+    /// By RTM_NEWNETCONF, or RTM_NEWLINK, or neither, as it was made.
+    Netconf,
+    /// It is not told, save by chance with other news of the link.
+    Never,
 }
 
 impl ValueType {
@@ -55,7 +73,7 @@ impl ValueType {
             Self::Bool => 0,
             Self::Number { max, .. } => 1 + (max > 0xffff) as usize,
             Self::Word(_) => 1,
-            Self::Ipv4Address => 2,
+            Self::Ipv4Address | Self::Ports => 2,
             Self::Address | Self::Lower | Self::Peer => 8,
         }
     }
@@ -70,6 +88,8 @@ impl Key {
             required: false,
             only_at_creation: false,
             only_when_down: false,
+            by_file: false,
+            news: News::Link,
             rounding: 0,
             unit: None,
             default: None,
@@ -101,6 +121,10 @@ impl Key {
         Self::new(name, ValueType::Ipv4Address, doc)
     }
 
+    pub(super) const fn ports(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, ValueType::Ports, doc)
+    }
+
     pub(super) const fn lower(doc: &'static str) -> Self {
         Self::new("dev", ValueType::Lower, doc)
     }
@@ -121,6 +145,22 @@ impl Key {
 
     pub(super) const fn only_when_down(mut self) -> Self {
         self.only_when_down = true;
+        self
+    }
+
+    pub(super) const fn by_file(mut self) -> Self {
+        self.by_file = true;
+        self.unannounced()
+    }
+
+    pub(super) const fn unannounced(mut self) -> Self {
+        self.news = News::Never;
+        self
+    }
+
+    /// Told of by RTM_NEWNETCONF where its file was written.
+    pub(super) const fn netconf(mut self) -> Self {
+        self.news = News::Netconf;
         self
     }
 

@@ -2,8 +2,10 @@
 
 use super::{Key, Kind};
 
-pub(super) static KIND: Kind =
-    Kind::new("macvlan", "a link with a hardware address of its own on top of another link", KEYS);
+pub(super) static KIND: Kind = Kind {
+    mtu_within_lower: true,
+    ..Kind::new("macvlan", "a link with a hardware address of its own on top of another link", KEYS)
+};
 
 /// MACVLAN_MODE_* of `linux/if_link.h`.
 const MODES: &[(&str, u32)] =

@@ -2,5 +2,11 @@
 
 use super::{Kind, macvlan};
 
-pub(super) static KIND: Kind =
-    Kind::new("macvtap", "a macvlan with a character device, for a virtual machine", macvlan::KEYS);
+pub(super) static KIND: Kind = Kind {
+    mtu_within_lower: true,
+    ..Kind::new(
+        "macvtap",
+        "a macvlan with a character device, for a virtual machine",
+        macvlan::KEYS,
+    )
+};

@@ -25,7 +25,8 @@ mod vrf;
 mod vxlan;
 mod wireguard;
 
-pub use key::{Key, ValueType};
+pub use key::{Key, News, ValueType};
+pub(crate) use link::DISABLE_IPV6;
 pub use settings::{FewSettings, Settings, UNITS, Value};
 
 /// The most keys that a table has: a set of them is a 64-bit mask.
@@ -48,6 +49,10 @@ pub struct Kind {
     pub can_have_ports: bool,
     /// Whether a link must be down to become its port. It is brought up by joining.
     pub ports_join_down: bool,
+    /// Whether its MTU falls to that of a port which joins, until one is set.
+    pub mtu_follows_ports: bool,
+    /// Whether its MTU can be no larger than that of its lower link.
+    pub mtu_within_lower: bool,
     /// Whether it stays, without its lower link, when that is deleted.
     pub outlives_lower: bool,
     /// Whether a request for a change sets whatever it does not say to the driver's default.
@@ -85,6 +90,8 @@ impl Kind {
             mac_only_at_creation: false,
             can_have_ports: false,
             ports_join_down: false,
+            mtu_follows_ports: false,
+            mtu_within_lower: false,
             outlives_lower: false,
             replaces_all: false,
             port: None,

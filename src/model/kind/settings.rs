@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::super::rule::PortRange;
 use super::super::text::LinkName;
 use super::{Key, Kind, ValueType};
 
@@ -12,7 +13,7 @@ use super::{Key, Kind, ValueType};
 pub const UNITS: usize = 40;
 
 /// The same for the tables of [`FewSettings`].
-const FEW_UNITS: usize = 12;
+const FEW_UNITS: usize = 16;
 
 /// A value of a kind's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Value {
     Word(u32),
     /// Of [`ValueType::Address`] and [`ValueType::Ipv4Address`].
     Address(IpAddr),
+    /// Of [`ValueType::Ports`]: all bits of the ports count.
+    Ports(PortRange),
     /// A link by name, as a document gives it.
     Link(LinkName),
     /// A link by index, as the kernel gives it.
@@ -68,6 +71,10 @@ impl Settings {
             },
             ValueType::Word(_) => Value::Word((*units.first()?).into()),
             ValueType::Ipv4Address => Value::Address(Ipv4Addr::from(number_in(units)?).into()),
+            ValueType::Ports => {
+                let (first, last) = (*units.first()?, *units.get(1)?);
+                Value::Ports(PortRange { first, last, mask: u16::MAX })
+            }
             ValueType::Address if is_marked => {
                 Value::Address(Ipv6Addr::from(bytes_in(units)?).into())
             }
@@ -117,6 +124,16 @@ impl Settings {
             }
         }
         self
+    }
+
+    /// Of these values the ones of keys that `is_meant` names; `None` where there is none.
+    pub fn only(&self, is_meant: impl Fn(&Key) -> bool) -> Option<Self> {
+        let mut only = Self::new(self.kind);
+        let meant = self.kind.keys.iter().enumerate().filter(|(_, key)| is_meant(key));
+        for (position, _) in meant {
+            only.set(position, self.get(position));
+        }
+        (!only.is_empty()).then_some(only)
     }
 
     /// Each key with a value, in table order.
@@ -206,6 +223,9 @@ fn packed(key: &Key, value: Value) -> Option<(bool, [u16; 8])> {
             }
             put_number(&mut units, number);
         }
+        (ValueType::Ports, Value::Ports(PortRange { first, last, .. })) => {
+            units[..2].copy_from_slice(&[first, last]);
+        }
         (ValueType::Lower | ValueType::Peer, Value::Index(index)) => {
             put_number(&mut units, index);
         }
@@ -270,6 +290,9 @@ mod tests {
                 words.iter().map(|(_, number)| Value::Word(*number)).collect()
             }
             ValueType::Ipv4Address => vec![Value::Address([192, 0, 2, 255].into())],
+            ValueType::Ports => {
+                vec![Value::Ports(PortRange { first: 1, last: u16::MAX, mask: u16::MAX })]
+            }
             ValueType::Address => vec![
                 Value::Address([1; 16].into()),
                 Value::Address([0; 16].into()),

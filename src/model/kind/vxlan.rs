@@ -21,6 +21,8 @@ pub(super) static KIND: Kind = Kind::new(
         Key::number("dstport", 1, 65535, "the UDP destination port; the assigned one is 4789")
             .only_at_creation()
             .default("8472"),
+        Key::ports("srcport", "the UDP source ports, one of which each flow takes")
+            .only_at_creation(),
         Key::number("ttl", 0, 255, "the hop limit of tunnel packets; with 0 the kernel chooses")
             .default("0"),
         Key::bool("learning", "whether source addresses are learnt from received packets")

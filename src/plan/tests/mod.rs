@@ -1,5 +1,6 @@
 //! Plans against a network made of values: whatever is declared and whatever is there.
 
 pub(crate) mod model;
+mod mtus;
 mod properties;
 pub(crate) mod random;

@@ -10,7 +10,7 @@ use crate::model::address::{
 use crate::model::change::{Change, LinkUpdate, NewLink, RouteChange};
 use crate::model::consequences::{Taken, Trigger, taken_along};
 use crate::model::identity::AltName;
-use crate::model::kind::{FewSettings, Kind, Settings, Value, ValueType};
+use crate::model::kind::{DISABLE_IPV6, FewSettings, Kind, Settings, Value, ValueType};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::neighbour::{NUD_PERMANENT, Neighbour, NeighbourKey};
 use crate::model::network::Network;
@@ -25,6 +25,16 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
         Change::CreateLink(new) => create(network, new),
         Change::SetLink(update) => set(network, update),
         Change::AddAltname { .. } | Change::DeleteAltname { .. } => altname(network, change),
+        Change::SetSysctls { link, settings } => {
+            let index = find(network, *link)?;
+            let link = network.link(index).ok_or("a link")?.clone();
+            if settings.by_name(DISABLE_IPV6) == Some(Value::Bool(true)) {
+                take_along(network, Trigger::Ipv6Off(index));
+            }
+            let common = link.common.widened().overlaid_with(settings).narrowed();
+            network.put_link(Link { common, ..link });
+            Ok(())
+        }
         Change::DeleteLink(name) => {
             let index = find(network, *name)?;
             delete(network, index);
@@ -223,6 +233,13 @@ fn create(network: &mut Network, new: &NewLink) -> Result<(), String> {
     let mut link = Link::new(index, new.name);
     link.kind = KindName::truncated(new.settings.kind.name.as_bytes());
     link.mtu = new.mtu.unwrap_or(1500);
+    let below = new.settings.lower().and_then(|lower| network.link_named(lower));
+    if let Some(below) = below.filter(|_| new.settings.kind.mtu_within_lower) {
+        link.mtu = new.mtu.unwrap_or(below.mtu);
+        if link.mtu > below.mtu {
+            return Err(format!("{}: an MTU above that below", new.name));
+        }
+    }
     link.mac = new.mac.unwrap_or_default();
     link.group = new.group.unwrap_or(0);
     link.master = new.master.map(|master| find(network, master)).transpose()?.unwrap_or(0);
@@ -282,6 +299,16 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
         link.name = name;
     }
     link.mtu = update.mtu.unwrap_or(link.mtu);
+    let is_within = |link: &Link| link.settings.is_some_and(|it| it.kind.mtu_within_lower);
+    let below = network.link(link.lower).filter(|_| is_within(&link));
+    if update.mtu.is_some() && below.is_some_and(|below| below.mtu < link.mtu) {
+        return Err(format!("{}: an MTU above that below", link.name));
+    }
+    let above = network.links().filter(|it| it.lower == index && is_within(it));
+    let above: Vec<_> = above.filter(|it| it.mtu > link.mtu).cloned().collect();
+    for above in above {
+        network.put_link(Link { mtu: link.mtu, ..above });
+    }
     link.mac = update.mac.unwrap_or(link.mac);
     link.group = update.group.unwrap_or(link.group);
     if let Some(master) = update.master {

@@ -146,6 +146,7 @@ fn needs(change: &Change) -> Vec<LinkName> {
         Change::DeleteLink(link)
         | Change::AddAltname { link, .. }
         | Change::DeleteAltname { link, .. }
+        | Change::SetSysctls { link, .. }
         | Change::PutAddress { link, .. }
         | Change::DeleteAddress { link, .. } => vec![*link],
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {

@@ -10,7 +10,7 @@ use crate::desired::{
     LinkMatch, Owner, PROTOCOL_DEFAULT, RouteDeclaration, State,
 };
 use crate::model::address::{AddressKey, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_PERMANENT, Prefix};
-use crate::model::change::NextHop;
+use crate::model::change::{Change, LinkUpdate, NextHop};
 use crate::model::glob::Glob;
 use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings, Value};
@@ -366,7 +366,11 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
             drop(network.put_link(link.with_identity(|it| it.altnames = [altname].into())));
         }
         4 => drop(network.put_link(Link { group: Owner::new("sim").doomed(), ..link })),
-        0 => drop(network.put_link(Link { mtu: 1234, ..link })),
+        0 => {
+            // Those on it fall along.
+            let update = LinkUpdate { mtu: Some(1234), ..LinkUpdate::new(link.name) };
+            let _ = model::apply(network, &Change::SetLink(update));
+        }
         1 => {
             let flags = if random.one_in(2) { IFF_UP } else { 0 };
             model::set_up(network, link.index, flags != 0);

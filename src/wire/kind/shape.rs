@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::super::view::{Attribute, u32_at};
 use crate::model::kind::{Value, ValueType};
 use crate::model::link::Link;
+use crate::model::rule::PortRange;
 
 /// Where a value stands and in what form; the numbers are of attributes in IFLA_INFO_DATA or
 /// IFLA_INFO_SLAVE_DATA.
@@ -45,6 +46,9 @@ pub(super) enum Shape {
     },
     /// An IPv4 address; the unspecified one means none.
     Ipv4(u16),
+    /// Two ports in network order, the first and the last; 0 for the first means none
+    /// (`struct ifla_vxlan_port_range`).
+    Ports(u16),
     /// An interface index; 0 means none.
     Index(u16),
     /// Not in the data: the IFLA_LINK of the message.
@@ -73,7 +77,10 @@ impl Shape {
                 [own, own]
             }
             Self::Bit16BigEndian { attribute: own, .. } => [own, own],
-            Self::GreKey { attribute: own, .. } | Self::Ipv4(own) | Self::Index(own) => [own, own],
+            Self::GreKey { attribute: own, .. }
+            | Self::Ipv4(own)
+            | Self::Index(own)
+            | Self::Ports(own) => [own, own],
             Self::Address { v4, v6 } => [v4, v6],
             Self::LinkBelow | Self::Peer(_) => [0, 0],
         }
@@ -104,6 +111,12 @@ impl Shape {
                 let address = attribute.address().filter(|it| it.is_ipv4() != is_v6)?;
                 return (!address.is_unspecified()).then_some(Value::Address(address));
             }
+            Self::Ports(_) => {
+                let [a, b, c, d] = *attribute.value.first_chunk()?;
+                let [first, last] = [[a, b], [c, d]].map(u16::from_be_bytes);
+                let ports = PortRange { first, last, mask: u16::MAX };
+                return (first != 0).then_some(Value::Ports(ports));
+            }
             Self::Index(_) => return local_index(attribute.u32()?, link),
             Self::LinkBelow | Self::Peer(_) => return None,
         };
@@ -120,7 +133,7 @@ impl Shape {
         let number = match value {
             Value::Bool(value) => Some(u32::from(value)),
             Value::Number(number) | Value::Word(number) => Some(number),
-            Value::Address(_) | Value::Link(_) | Value::Index(_) => None,
+            Value::Address(_) | Value::Ports(_) | Value::Link(_) | Value::Index(_) => None,
         };
         let is_set = number != Some(0);
         let one = |attribute, bytes| Some(vec![(attribute, bytes)]);
@@ -146,6 +159,9 @@ impl Shape {
                 (attribute, number?.to_be_bytes().into()),
                 (flags, if is_set { GRE_KEY } else { 0 }.to_be_bytes().into()),
             ]),
+            (Self::Ports(own), Value::Ports(PortRange { first, last, .. })) => {
+                one(own, [first, last].map(u16::to_be_bytes).concat())
+            }
             (Self::Index(own), _) => one(own, index?.to_ne_bytes().into()),
             (Self::Address { v4: own, .. } | Self::Ipv4(own), Value::Address(IpAddr::V4(it))) => {
                 one(own, it.octets().into())

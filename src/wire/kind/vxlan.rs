@@ -14,6 +14,8 @@ const FIELDS: &[Field] = &[
     Field { key: "remote", shape: Shape::Address { v4: 2, v6: 16 } },
     // IFLA_VXLAN_PORT; not IFLA_VXLAN_PORT_RANGE, which is of source ports.
     Field { key: "dstport", shape: Shape::U16BigEndian(15) },
+    // IFLA_VXLAN_PORT_RANGE.
+    Field { key: "srcport", shape: Shape::Ports(10) },
     Field { key: "ttl", shape: Shape::U8(5) },
     Field { key: "learning", shape: Shape::U8(7) },
     Field { key: "tos", shape: Shape::U8(6) },

@@ -58,6 +58,10 @@ fn settings() -> impl Strategy<Value = Settings> {
                 ValueType::Word(words) => Value::Word(words[number as usize % words.len()].1),
                 ValueType::Address => Value::Address(address),
                 ValueType::Ipv4Address => Value::Address((number | 1).to_be_bytes().into()),
+                ValueType::Ports => {
+                    let [first, last] = [number as u16 | 1, (number >> 16) as u16];
+                    Value::Ports(PortRange { first, last, mask: u16::MAX })
+                }
                 ValueType::Lower | ValueType::Peer => Value::Index(7),
             };
             settings.set(position, there.then_some(value));

@@ -19,7 +19,7 @@ pub(in super::super) struct SimLink {
     /// What it stands on and goes with.
     pub(in super::super) lower: u32,
     /// IFLA_INFO_DATA, shown as it came.
-    pub(super) data: Option<InfoData>,
+    pub(in super::super) data: Option<InfoData>,
     /// Whether someone chose its MTU; a bridge follows its ports else.
     is_mtu_chosen: bool,
 }
@@ -189,6 +189,14 @@ impl Kernel {
             link.name = name;
         }
         let result = self.change(&mut link, request);
+        if let Some(data) = spell::data_of(request) {
+            // Of a link that is down it tells nobody.
+            link.data = Some(spell::overlaid(link.data.take(), data));
+            if !link.up {
+                self.links.get_mut(&index).expect("a link").data = link.data.clone();
+            }
+        }
+        let before = SimLink { data: self.links[&index].data.clone(), ..before };
         self.changed(index, &before, link);
         result.err().unwrap_or(0)
     }

@@ -142,6 +142,14 @@ impl Kernel {
         if header.flags & NLM_F_DUMP == NLM_F_DUMP {
             return self.begin_dump(header.sequence_number, &request);
         }
+        if let Rt::GetLink(link) = &request {
+            let index = link.header.index;
+            let sequence = header.sequence_number;
+            return self.replies.deliver(match self.links.contains_key(&index) {
+                true => spell::encoded(self.link_message(index), 0, sequence),
+                false => spell::ack(sequence, libc::ENODEV),
+            });
+        }
         self.writes += 1;
         let named = spell::named_links(&request);
         assert!(self.foreign.is_disjoint(&named), "it names what is not its own: {request:?}");

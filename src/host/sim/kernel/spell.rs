@@ -174,6 +174,19 @@ pub(super) fn data_of(message: &LinkMessage) -> Option<InfoData> {
     })
 }
 
+/// What a kind's data says after a change of some of it.
+pub(super) fn overlaid(before: Option<InfoData>, change: InfoData) -> InfoData {
+    match (before, change) {
+        (Some(InfoData::Vxlan(mut all)), InfoData::Vxlan(new)) => {
+            use std::mem::discriminant;
+            all.retain(|one| new.iter().all(|new| discriminant(new) != discriminant(one)));
+            all.extend(new);
+            InfoData::Vxlan(all)
+        }
+        (_, change) => change,
+    }
+}
+
 /// IFLA_LINK, or what a vxlan's data has in its place.
 pub(super) fn lower_of(message: &LinkMessage) -> Option<u32> {
     let below = message.attributes.iter().find_map(|attribute| match attribute {
