@@ -20,6 +20,7 @@ mod export;
 #[cfg(feature = "document")]
 mod fields;
 mod joint;
+mod joint_settings;
 #[cfg(feature = "document")]
 mod json;
 mod limits;
