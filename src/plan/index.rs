@@ -3,11 +3,12 @@
 //! With it a single event is compared with the objects that it touches alone, so the cost of a
 //! correction does not grow with the document.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::Subject;
 use crate::desired::{Desired, DesiredLink, DesiredRoute};
+use crate::model::address::Prefix;
 use crate::model::change::NextHop;
 use crate::model::route::RouteSlot;
 use crate::model::text::LinkName;
@@ -52,10 +53,11 @@ impl DesiredIndex {
                 index.touched_by_link.entry(other).or_default().push(Subject::Link(position));
             }
         }
+        let covering = Covering::new(desired);
         for (position, route) in desired.routes.iter().enumerate() {
             let subject = Subject::Route(count(position));
             let hops = hops_of(route);
-            let devs = hops.iter().map(|hop| hop.dev.or_else(|| link_covering(desired, hop.via?)));
+            let devs = hops.iter().map(|hop| hop.dev.or_else(|| covering.link(desired, hop.via?)));
             let devs: Box<[_]> = devs.collect();
             for dev in devs.iter().flatten() {
                 index.touched_by_link.entry(*dev).or_default().push(subject);
@@ -147,12 +149,32 @@ impl DesiredIndex {
     }
 }
 
-/// The declared link whose addresses cover a gateway.
-fn link_covering(desired: &Desired, gateway: IpAddr) -> Option<LinkName> {
-    let covers = |link: &&DesiredLink| {
-        link.addresses.iter().flatten().any(|own| own.reaches().contains(gateway))
-    };
-    desired.links.iter().find(covers).map(|link| link.name)
+/// Which declared link's addresses cover a gateway, found by the few prefix lengths that there are.
+struct Covering {
+    /// The first link of each network.
+    first: HashMap<Prefix, u32>,
+    lens: BTreeSet<u8>,
+}
+
+impl Covering {
+    fn new(desired: &Desired) -> Self {
+        let mut covering = Self { first: HashMap::new(), lens: BTreeSet::new() };
+        for (position, link) in desired.links.iter().enumerate() {
+            for own in link.addresses.iter().flatten() {
+                let network = own.reaches().network();
+                covering.lens.insert(network.len);
+                covering.first.entry(network).or_insert(count(position));
+            }
+        }
+        covering
+    }
+
+    /// Where several links do, the first of them.
+    fn link(&self, desired: &Desired, gateway: IpAddr) -> Option<LinkName> {
+        let network = |len: &u8| Prefix { address: gateway, len: *len }.network();
+        let covers = self.lens.iter().filter_map(|len| self.first.get(&network(len)));
+        Some(desired.links.get(*covers.min()? as usize)?.name)
+    }
 }
 
 /// The slot of a declared route.
@@ -203,4 +225,40 @@ fn depths(desired: &Desired, links: &HashMap<LinkName, u32>) -> Vec<u16> {
 /// Lists of a document are bounded by its size, far below this.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::LinkDeclaration;
+    use crate::plan::tests::random::name;
+
+    #[test]
+    fn a_gateway_is_covered_by_the_first_link_whose_addresses_reach_it() {
+        let link = |own_name: &str, addresses: &[(&str, u8)]| {
+            let prefix = |&(address, len): &(&str, u8)| Prefix {
+                address: address.parse().expect("an address"),
+                len,
+            };
+            LinkDeclaration::new(name(own_name)).addresses(addresses.iter().map(prefix))
+        };
+        let desired = Desired::builder()
+            .link(link("a", &[("10.1.2.1", 24), ("2001:db8::1", 64)]))
+            .link(link("b", &[("10.1.0.1", 16)]))
+            .link(link("c", &[("10.1.2.9", 28), ("10.9.0.1", 32)]))
+            .build()
+            .expect("valid");
+        let covering = Covering::new(&desired);
+        for (gateway, wanted) in [
+            ("10.1.2.7", Some("a")),
+            ("10.1.3.7", Some("b")),
+            ("10.9.0.1", Some("c")),
+            ("10.9.0.2", None),
+            ("2001:db8::7", Some("a")),
+            ("2001:db8:1::7", None),
+        ] {
+            let gateway = gateway.parse().expect("an address");
+            assert_eq!(covering.link(&desired, gateway), wanted.map(name), "{gateway}");
+        }
+    }
 }
