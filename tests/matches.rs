@@ -20,7 +20,9 @@ const DOCUMENT: &str = "version = 1\n\
     [link.all]\nmatch = { name = \"*th*\" }\nmtu = 1500\nalias = \"the rest\"\n\
     [link.eth1]\nmtu = 1450\n\
     [link.mv0]\nmacvlan = { dev = \"uplink\" }\n\
-    [[route]]\nto = \"198.51.100.0/24\"\nvia = \"192.0.2.9\"\ndev = \"uplink\"\n";
+    [[route]]\nto = \"198.51.100.0/24\"\nvia = \"192.0.2.9\"\ndev = \"uplink\"\n\
+    [[rule]]\npriority = 100\nfamily = \"inet\"\niif = \"uplink\"\ntable = 77\n\
+    [[neighbour]]\ndev = \"uplink\"\naddress = \"192.0.2.7\"\nmac = \"02:00:00:00:00:07\"\n";
 
 fn mtu(link: &str) -> Value {
     links().get(link).map_or(Value::Null, |link| link["mtu"].clone())
@@ -64,6 +66,8 @@ fn each_link_is_taken_by_the_block_that_names_it_or_the_first_that_matches() {
         assert_eq!(links()["mv0"]["link"], "eth2");
         let has_route = |line: &String| line.starts_with("198.51.100.0/24 via 192.0.2.9 dev eth2");
         assert!(routes().iter().any(has_route), "{:?}", routes());
+        assert!(ip("rule show").contains("from all iif eth2 lookup 77"), "{}", ip("rule show"));
+        assert!(ip("neigh show dev eth2").contains("192.0.2.7 lladdr 02:00:00:00:00:07"));
         assert_eq!(status(&run(&["check", &path])), Some(0));
         let planned = text(&run(&["plan", &path]).stdout);
         assert!(planned.contains("= link eth0 (by match of any)\n"), "{planned}");
@@ -82,6 +86,7 @@ fn a_label_without_its_link_is_waited_for_and_never_taken_for_a_name() {
         let mut running = Running::start(&["apply", "--wait", "2m", &path]);
         running.line_with("no link matches altname lan0");
         assert!(!links().contains_key("mv0") && mtu("uplink") == 1500);
+        assert!(!ip("rule show").contains("lookup 77"), "{}", ip("rule show"));
         ip("link add lanky type ifb");
         ip("link add eth5 type ifb");
         ip("link add north type ifb");
@@ -92,6 +97,7 @@ fn a_label_without_its_link_is_waited_for_and_never_taken_for_a_name() {
         assert_eq!(running.wait(), Some(0));
         assert_eq!(addresses_of("lanky")[0], "192.0.2.1/24");
         assert_eq!(links()["mv0"]["link"], "lanky");
+        assert!(ip("rule show").contains("from all iif lanky lookup 77"), "{}", ip("rule show"));
         assert_eq!([mtu("lanky"), mtu("eth5"), mtu("uplink")], [1300, 1400, 1500]);
     });
 }

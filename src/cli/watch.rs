@@ -259,6 +259,7 @@ pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(words) if words.is_empty() => "none".to_owned(),
         Value::Array(words) => {
             let words: Vec<_> = words.iter().map(plain).collect();
             words.join(",")
