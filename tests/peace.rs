@@ -255,6 +255,32 @@ fn granted(time: Duration) -> usize {
     writes
 }
 
+/// Each fight was told, and where the kernel tells whose it is, with port and process.
+fn expect_named(told: &[Value], ports: &[u32]) {
+    // With its last address a link loses its routes, so these are fought over too.
+    let link_of = |it: &Value| it["name"].as_str()?.rsplit('i').next()?.parse::<u8>().ok();
+    let is_fought = |it: &&Value| link_of(it).is_some_and(|link| link < RIVALS);
+    assert!(told.iter().all(|it| is_fought(&it)), "{told:#?}");
+    for link in 0..RIVALS {
+        let wanted = match link % 3 {
+            0 => format!("{}/24 dev i{link}", own(link)),
+            1 => format!("{}/24", to(link)),
+            _ => format!("i{link}"),
+        };
+        let of_it = |it: &&Value| it["name"].as_str().is_some_and(|name| name.contains(&wanted));
+        let of_it: Vec<_> = told.iter().filter(of_it).collect();
+        assert!(!of_it.is_empty(), "{wanted}: {told:#?}");
+        if link % 3 != 2 {
+            let port = ports[usize::from(link)];
+            assert!(of_it.iter().any(|it| it["sender"] == port), "{of_it:#?} by {port}");
+            let is_known = |it: &&Value| it["sender"] == 0 || it["sender"] == port;
+            assert!(of_it.iter().all(is_known), "{of_it:#?} by {port}");
+            let pid = std::process::id();
+            assert!(of_it.iter().any(|it| it["process"]["pid"] == pid), "{of_it:#?}");
+        }
+    }
+}
+
 #[test]
 fn ten_rivals_cost_a_few_writes_and_no_one_elses_rights() {
     in_namespace("ten_rivals_cost_a_few_writes_and_no_one_elses_rights", || {
@@ -316,30 +342,7 @@ fn ten_rivals_cost_a_few_writes_and_no_one_elses_rights() {
             };
             assert!((5..=granted(took)).contains(&count), "i{link}: {count} writes: {heard:#?}");
         }
-        let told = keeping.told("conflict");
-        // With its last address a link loses its routes, so these are fought over too.
-        let link_of = |it: &Value| it["name"].as_str()?.rsplit('i').next()?.parse::<u8>().ok();
-        let is_fought = |it: &&Value| link_of(it).is_some_and(|link| link < RIVALS);
-        assert!(told.iter().all(|it| is_fought(&it)), "{told:#?}");
-        for link in 0..RIVALS {
-            let wanted = match link % 3 {
-                0 => format!("{}/24 dev i{link}", own(link)),
-                1 => format!("{}/24", to(link)),
-                _ => format!("i{link}"),
-            };
-            let of_it =
-                |it: &&Value| it["name"].as_str().is_some_and(|name| name.contains(&wanted));
-            let of_it: Vec<_> = told.iter().filter(of_it).collect();
-            assert!(!of_it.is_empty(), "{wanted}: {told:#?}");
-            if link % 3 != 2 {
-                let port = ports[usize::from(link)];
-                assert!(of_it.iter().any(|it| it["sender"] == port), "{of_it:#?} by {port}");
-                let is_known = |it: &&Value| it["sender"] == 0 || it["sender"] == port;
-                assert!(of_it.iter().all(is_known), "{of_it:#?} by {port}");
-                let pid = std::process::id();
-                assert!(of_it.iter().any(|it| it["process"]["pid"] == pid), "{of_it:#?}");
-            }
-        }
+        expect_named(&keeping.told("conflict"), &ports);
         // They have given in: once their delays are over, all is as declared.
         let check = || status(&run(&["check", &path.to_string_lossy()])) == Some(0);
         assert!(eventually(PATIENCE, check), "it is not put right");
