@@ -263,7 +263,9 @@ pub(super) fn read_line() -> String {
 fn is_grave(step: &Step) -> bool {
     match step.change {
         Change::DeleteLink(_) | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
-        Change::DeleteRule(_) | Change::DeleteNeighbour { .. } => true,
+        Change::DeleteRule(_) | Change::DeleteNeighbour { .. } | Change::DeleteVlans { .. } => true,
+        Change::DeleteFdb(_) | Change::DeleteNexthop(_) => true,
+        Change::PutNexthop { .. } => step.differences.iter().any(|it| it.key == "protocol"),
         Change::ReplaceRoute(_) => step.differences.iter().any(|it| it.key == "protocol"),
         _ => !step.also_removes.is_empty(),
     }

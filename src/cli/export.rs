@@ -21,10 +21,8 @@ pub(super) fn export(signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
         let message = "`export` writes TOML; for JSON see `ringlink show --json`";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let tables: Tables =
-        [Table::Links, Table::Addresses, Table::Routes, Table::Rules, Table::Neighbours]
-            .into_iter()
-            .collect();
+    let others = [Table::Rules, Table::Neighbours, Table::BridgeVlans, Table::Fdb, Table::Nexthops];
+    let tables = Tables::default().and(others.into_iter().collect());
     let mut watcher = Watcher::builder().tables(tables).open()?;
     let canceller = watcher.canceller();
     start::on_signal(signals, move || canceller.cancel())?;

@@ -211,6 +211,8 @@ pub(super) fn object(names: &dyn Names, object: &Object) -> (&'static str, Value
         Object::Route(it) => ("route", route(names, it)),
         Object::Nexthop(it) => ("nexthop", json_objects::nexthop(names, it)),
         Object::Neighbour(it) => ("neighbour", json_objects::neighbour(names, it)),
+        Object::BridgeVlan(it) => ("bridge_vlan", json_objects::bridge_vlan(names, it)),
+        Object::Fdb(it) => ("fdb", json_objects::fdb(names, it)),
         Object::Rule(it) => ("rule", json_objects::rule(it)),
         Object::Netconf(it) => ("netconf", json_objects::netconf(names, it)),
         Object::Nsid(it) => ("nsid", json_objects::nsid(*it)),
@@ -286,6 +288,12 @@ pub(super) fn changed_keys(before: &Object, after: &Object) -> Vec<&'static str>
             after.changed_keys(before, |key| keys.push(key));
         }
         (Object::Neighbour(before), Object::Neighbour(after)) => {
+            after.changed_keys(before, |key| keys.push(key));
+        }
+        (Object::BridgeVlan(before), Object::BridgeVlan(after)) => {
+            after.changed_keys(before, |key| keys.push(key));
+        }
+        (Object::Fdb(before), Object::Fdb(after)) => {
             after.changed_keys(before, |key| keys.push(key));
         }
         (Object::Netconf(before), Object::Netconf(after)) => {

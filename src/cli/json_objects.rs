@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use super::json::{Names, flag_names, link_ref};
 use super::watch::plain;
 use crate::model::address::scope_name;
+use crate::model::bridge_vlan::BridgeVlan;
+use crate::model::fdb::{self, FdbEntry};
 use crate::model::neighbour::{self, Neighbour};
 use crate::model::netconf::{Netconf, NetconfScope, RP_FILTER_NAMES};
 use crate::model::nexthop::{GROUP_TYPE_NAMES, Nexthop, RTNH_F_ONLINK};
@@ -54,6 +56,35 @@ pub(super) fn nexthop(names: &dyn Names, it: &Nexthop) -> Value {
         "type": group.as_ref().and(group_type),
         "group": group,
         "flags": flag_names(it.flags, &[(RTNH_F_ONLINK, "onlink")]),
+        "flags_number": it.flags,
+    })
+}
+
+pub(super) fn bridge_vlan(names: &dyn Names, it: &BridgeVlan) -> Value {
+    json!({
+        "vid": it.key.vid,
+        "dev": link_ref(names, it.key.index),
+        "pvid": it.pvid,
+        "untagged": it.untagged,
+    })
+}
+
+pub(super) fn fdb(names: &dyn Names, it: &FdbEntry) -> Value {
+    let remote = it.remote;
+    let or_null = |number: u32| (number != 0).then_some(number);
+    json!({
+        "mac": it.mac().to_string(),
+        "dev": link_ref(names, it.dev),
+        "master": link_ref(names, if it.remote.is_none() { it.key.on } else { 0 }),
+        "vid": or_null(it.key.vid.into()),
+        "dst": remote.map(|it| it.dst.to_string()),
+        "port": remote.and_then(|it| or_null(it.port.into())),
+        "vni": remote.and_then(|it| or_null(it.vni)),
+        "via": link_ref(names, remote.map_or(0, |it| it.via)),
+        "src_vni": or_null(it.key.source_vni),
+        "state": state_names(it.state),
+        "state_number": it.state,
+        "flags": flag_names(it.flags, fdb::FLAG_NAMES),
         "flags_number": it.flags,
     })
 }
@@ -144,6 +175,8 @@ pub(super) fn words(names: &dyn Names, object: &Object) -> String {
     let is_telling = |key: &str, value: &Value| {
         let is_named = match object {
             Object::Neighbour(_) => matches!(key, "dst" | "dev"),
+            Object::BridgeVlan(_) => matches!(key, "vid" | "dev"),
+            Object::Fdb(_) => matches!(key, "mac" | "dev" | "vid" | "dst"),
             _ => matches!(key, "id" | "family" | "interface" | "index"),
         };
         let is_empty = matches!(value, Value::Null | Value::Bool(false))

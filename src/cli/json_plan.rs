@@ -22,7 +22,8 @@ fn shown(value: Option<&Shown>) -> Value {
 /// An object's name without the word for its type.
 fn name_of(id: &ObjectId) -> String {
     let text = id.to_string();
-    text.strip_prefix(id.type_name()).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+    let words = id.type_name().replace('_', " ");
+    text.strip_prefix(&words).map_or(text.clone(), |rest| rest.trim_start().to_owned())
 }
 
 fn step(step: &Step) -> Value {

@@ -246,6 +246,9 @@ enum ObjectType {
     Route,
     #[value(alias = "neighbours", alias = "neigh", alias = "neighbor", alias = "neighbors")]
     Neighbour,
+    #[value(name = "bridge_vlan", alias = "bridge_vlans")]
+    BridgeVlan,
+    Fdb,
     #[value(alias = "rules")]
     Rule,
     #[value(alias = "nexthops")]
@@ -270,6 +273,8 @@ impl ObjectType {
             Table::Addresses => Self::Address,
             Table::Routes => Self::Route,
             Table::Neighbours => Self::Neighbour,
+            Table::BridgeVlans => Self::BridgeVlan,
+            Table::Fdb => Self::Fdb,
             Table::Rules => Self::Rule,
             Table::Nexthops => Self::Nexthop,
             Table::Netconf => Self::Netconf,

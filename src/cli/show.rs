@@ -37,6 +37,8 @@ pub(super) fn show(
         (ObjectType::Route, routes),
         (ObjectType::Nexthop, show_objects::nexthops),
         (ObjectType::Neighbour, show_objects::neighbours),
+        (ObjectType::BridgeVlan, show_objects::vlans),
+        (ObjectType::Fdb, show_objects::fdb),
         (ObjectType::Rule, show_objects::rules),
         (ObjectType::Netconf, show_objects::netconf),
         (ObjectType::Nsid, show_objects::nsids),
@@ -58,7 +60,7 @@ pub(super) fn show(
     Ok(Exit::Clean)
 }
 
-/// `{"v":1,"links":[...],"addresses":[...],"routes":[...]}`, and `nexthops`, `neighbours`, `rules`,
+/// `{"v":1,"links":[...],"addresses":[...],"routes":[...]}`, and `nexthops`, `neighbours`, `bridge_vlans`, `fdb`, `rules`,
 /// `netconf` and `nsids` where they are asked for, one object at a time: a router has a million
 /// routes.
 fn write_json(network: &Network, objects: &[ObjectType], out: &mut Out) -> Result<(), Failure> {
@@ -79,6 +81,13 @@ fn write_json(network: &Network, objects: &[ObjectType], out: &mut Out) -> Resul
     if ObjectType::Neighbour.is_wanted(objects) {
         let neighbours = network.neighbours().map(|it| json_objects::neighbour(network, it));
         write_list("neighbours", neighbours, out)?;
+    }
+    if ObjectType::BridgeVlan.is_wanted(objects) {
+        let vlans = network.bridge_vlans().map(|it| json_objects::bridge_vlan(network, it));
+        write_list("bridge_vlans", vlans, out)?;
+    }
+    if ObjectType::Fdb.is_wanted(objects) {
+        write_list("fdb", network.fdb().map(|it| json_objects::fdb(network, it)), out)?;
     }
     if ObjectType::Rule.is_wanted(objects) {
         write_list("rules", network.rules().map(json_objects::rule), out)?;

@@ -54,6 +54,36 @@ fn nexthop_type(it: &Nexthop) -> String {
     }
 }
 
+pub(super) fn vlans(network: &Network) -> Table {
+    let mut table = table(&["BRIDGE_VLAN", "DEV", "PVID", "UNTAGGED"]);
+    let yes_or_no = |is: bool| if is { "yes" } else { "no" };
+    for it in network.bridge_vlans() {
+        table.add_row([
+            &it.key.vid.to_string(),
+            &name_or_dash(network, it.key.index),
+            yes_or_no(it.pvid),
+            yes_or_no(it.untagged),
+        ]);
+    }
+    table
+}
+
+pub(super) fn fdb(network: &Network) -> Table {
+    let mut table = table(&["FDB", "DEV", "MASTER", "VID", "DST", "STATE"]);
+    for it in network.fdb() {
+        let master = it.remote.map_or(it.key.on, |_| 0);
+        table.add_row([
+            it.mac().to_string(),
+            name_or_dash(network, it.dev),
+            name_or_dash(network, master),
+            if it.key.vid == 0 { "-".to_owned() } else { it.key.vid.to_string() },
+            it.remote.map_or("-".to_owned(), |remote| remote.dst.to_string()),
+            state_names(it.state).join(" "),
+        ]);
+    }
+    table
+}
+
 pub(super) fn rules(network: &Network) -> Table {
     let mut table = table(&["FAMILY", "PRIORITY", "RULE"]);
     for it in network.rules() {

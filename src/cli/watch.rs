@@ -204,6 +204,16 @@ fn name(names: &dyn Names, object: &Object) -> String {
         Object::Neighbour(Neighbour { key, .. }) => {
             return format!("neighbour {} dev {}", key.address, names.text_of(key.index));
         }
+        Object::BridgeVlan(member) => {
+            let link = names.name_of(member.key.index).unwrap_or_default();
+            ObjectId::BridgeVlan { link, first: member.key.vid, last: member.key.vid }
+        }
+        Object::Fdb(entry) => ObjectId::Fdb {
+            link: names.name_of(entry.dev).unwrap_or_default(),
+            mac: entry.key.mac,
+            vid: entry.key.vid,
+            dst: entry.remote.map(|it| it.dst),
+        },
         Object::Rule(rule) => {
             let family = if rule.is_ipv6 { " inet6" } else { "" };
             return format!("rule{family} {rule}");
@@ -224,9 +234,11 @@ fn details(names: &dyn Names, object: &Object) -> String {
             let kind = if link.kind.is_empty() { String::new() } else { format!(" {}", link.kind) };
             format!("{kind} mtu {} {admin}", link.mtu)
         }
-        Object::Neighbour(_) | Object::Nexthop(_) | Object::Netconf(_) => {
-            json_objects::words(names, object)
-        }
+        Object::Neighbour(_)
+        | Object::BridgeVlan(_)
+        | Object::Fdb(_)
+        | Object::Nexthop(_)
+        | Object::Netconf(_) => json_objects::words(names, object),
         _ => String::new(),
     }
 }

@@ -9,7 +9,10 @@ use super::builder_route::RouteDeclaration;
 use super::checks::{self, About, Rest};
 use super::limits::DIAGNOSTICS_MAX;
 use super::values;
-use super::{Desired, DesiredAddress, DesiredNeighbour, LinkMatch, Owner, PROTOCOL_DEFAULT, State};
+use super::{
+    Desired, DesiredAddress, DesiredFdb, DesiredNeighbour, DesiredNexthop, DesiredVlan, LinkMatch,
+    Owner, PROTOCOL_DEFAULT, State,
+};
 use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings};
 use crate::model::object::ObjectId;
@@ -58,6 +61,8 @@ pub struct LinkDeclaration {
     pub(super) altnames: Option<Vec<AltName>>,
     pub(super) addresses: Option<Vec<DesiredAddress>>,
     pub(super) extra_addresses: Option<ExtraAddresses>,
+    pub(super) vlans: Option<Vec<DesiredVlan>>,
+    pub(super) fdb: Option<Vec<DesiredFdb>>,
 }
 
 impl LinkDeclaration {
@@ -78,6 +83,8 @@ impl LinkDeclaration {
             altnames: None,
             addresses: None,
             extra_addresses: None,
+            vlans: None,
+            fdb: None,
         }
     }
 
@@ -172,6 +179,20 @@ impl LinkDeclaration {
         self
     }
 
+    /// The VLANs that it is a member of as a port of a bridge, or as the bridge itself: all of
+    /// them. Others, such as what the bridge gives to each new port, it leaves.
+    pub fn vlans(mut self, vlans: impl IntoIterator<Item = DesiredVlan>) -> Self {
+        self.vlans = Some(vlans.into_iter().collect());
+        self
+    }
+
+    /// Its forwarding entries that stay. Where it has a kind or is a peer, others that were put
+    /// there to stay go.
+    pub fn fdb(mut self, entries: impl IntoIterator<Item = DesiredFdb>) -> Self {
+        self.fdb = Some(entries.into_iter().collect());
+        self
+    }
+
     /// Whether permanent addresses that are not declared stay. Default: removed where the link
     /// has a kind or is a peer, else kept. Without [`Self::addresses`] all of them stay.
     pub fn extra_addresses(mut self, extra: ExtraAddresses) -> Self {
@@ -232,6 +253,12 @@ impl DesiredBuilder {
         self
     }
 
+    /// Declares a next hop object; its id tells it from others.
+    pub fn nexthop(mut self, nexthop: DesiredNexthop) -> Self {
+        self.rest.nexthops.push(nexthop);
+        self
+    }
+
     /// Declares a permanent neighbour.
     pub fn neighbour(mut self, neighbour: DesiredNeighbour) -> Self {
         self.rest.neighbours.push(neighbour);
@@ -246,6 +273,7 @@ impl DesiredBuilder {
         let routes: Vec<_> = self.routes.iter().map(RouteDeclaration::id).collect();
         let rules: Vec<_> = self.rest.rules.iter().map(Rule::id).collect();
         let neighbours: Vec<_> = self.rest.neighbours.iter().map(DesiredNeighbour::id).collect();
+        let nexthops: Vec<_> = self.rest.nexthops.iter().map(|it| it.id).collect();
         let (desired, joint) = checks::complete(self.owner, self.links, self.routes, self.rest);
         problems.extend(joint);
         if problems.is_empty() {
@@ -260,6 +288,7 @@ impl DesiredBuilder {
                 About::Route { index, .. } => routes.get(index).copied(),
                 About::Rule { index, .. } => rules.get(index).copied(),
                 About::Neighbour { index, .. } => neighbours.get(index).copied(),
+                About::Nexthop { index, .. } => nexthops.get(index).copied().map(ObjectId::Nexthop),
             },
             message: problem.fault.message,
             help: problem.fault.help,

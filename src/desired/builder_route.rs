@@ -28,6 +28,7 @@ pub struct RouteDeclaration {
     pub(super) metrics: Metrics,
     pub(super) tos: u8,
     pub(super) nexthops: Vec<NextHop>,
+    pub(super) nexthop_id: u32,
 }
 
 impl RouteDeclaration {
@@ -47,6 +48,7 @@ impl RouteDeclaration {
             metrics: Metrics::default(),
             tos: 0,
             nexthops: Vec::new(),
+            nexthop_id: 0,
         }
     }
 
@@ -67,6 +69,12 @@ impl RouteDeclaration {
     /// the next hop is made, and not compared.
     pub fn nexthops(mut self, hops: impl IntoIterator<Item = NextHop>) -> Self {
         self.nexthops = hops.into_iter().collect();
+        self
+    }
+
+    /// The next hop object that it goes by, in place of a gateway, a link and next hops.
+    pub fn nexthop_id(mut self, id: u32) -> Self {
+        self.nexthop_id = id;
         self
     }
 
@@ -142,7 +150,7 @@ impl RouteDeclaration {
 
     /// What is reached without a gateway is on the link, as iproute2 has it. IPv6 has no scopes.
     pub(super) fn scope_filled(&self) -> u8 {
-        let is_direct = self.via.is_none() && self.nexthops.is_empty();
+        let is_direct = self.via.is_none() && self.nexthops.is_empty() && self.nexthop_id == 0;
         let default = match self.route_type {
             RTN_LOCAL => SCOPE_HOST,
             RTN_BROADCAST | RTN_ANYCAST | RTN_MULTICAST => SCOPE_LINK,

@@ -10,11 +10,15 @@ use super::builder_route::RouteDeclaration;
 use super::joint::Joint;
 use super::values::{self, Fault};
 use super::values_address::check_address;
+use super::values_fdb::check_fdb;
 use super::values_names::{check_alias, check_altnames};
+use super::values_nexthop::check_nexthop;
 use super::values_route::check_route;
 use super::values_rule::{check_neighbour, check_rule};
+use super::values_vlan::check_vlan;
 use super::{
-    Desired, DesiredLink, DesiredNeighbour, DesiredRoute, Gone, Owner, PROTOCOL_DEFAULT, State,
+    Desired, DesiredLink, DesiredNeighbour, DesiredNexthop, DesiredRoute, Gone, Owner,
+    PROTOCOL_DEFAULT, State,
 };
 use crate::model::change::NextHop;
 use crate::model::kind::{Kind, Settings};
@@ -34,6 +38,8 @@ pub(super) enum About {
     Rule { index: usize, key: &'static str },
     /// A declared neighbour, one of its keys (empty: the neighbour itself).
     Neighbour { index: usize, key: &'static str },
+    /// A declared next hop, one of its keys (empty: the next hop), one item of that key's array.
+    Nexthop { index: usize, key: &'static str, item: usize },
 }
 
 /// What is declared beside links and routes.
@@ -41,6 +47,7 @@ pub(super) enum About {
 pub(super) struct Rest {
     pub(super) rules: Vec<Rule>,
     pub(super) neighbours: Vec<DesiredNeighbour>,
+    pub(super) nexthops: Vec<DesiredNexthop>,
 }
 
 impl About {
@@ -110,6 +117,16 @@ pub(super) fn check_each(
                 push(About::Link { index, key, item }, fault);
             }
         }
+        for (item, own) in link.fdb.iter().flatten().enumerate() {
+            for (_, fault) in check_fdb(own) {
+                push(About::Link { index, key: "fdb", item }, fault);
+            }
+        }
+        for (item, member) in link.vlans.iter().flatten().enumerate() {
+            for (_, fault) in check_vlan(member) {
+                push(About::Link { index, key: "vlans", item }, fault);
+            }
+        }
     }
     for (index, route) in routes.iter().enumerate() {
         for (key, item, fault) in check_route(route) {
@@ -119,6 +136,11 @@ pub(super) fn check_each(
     for (index, rule) in rest.rules.iter().enumerate() {
         for (key, fault) in check_rule(rule) {
             push(About::Rule { index, key }, fault);
+        }
+    }
+    for (index, nexthop) in rest.nexthops.iter().enumerate() {
+        for (key, item, fault) in check_nexthop(nexthop) {
+            push(About::Nexthop { index, key, item }, fault);
         }
     }
     for (index, neighbour) in rest.neighbours.iter().enumerate() {
@@ -150,6 +172,7 @@ pub(super) fn complete(
         recreates: false,
         rules: rest.rules.into_iter().map(ours).collect(),
         neighbours: rest.neighbours,
+        nexthops: rest.nexthops,
         unmatched: BTreeMap::new(),
     };
     (desired, problems)
@@ -194,6 +217,8 @@ fn complete_links(
             remove_extra_altnames: ours,
             addresses: link.addresses,
             remove_extra_addresses: extra == ExtraAddresses::Remove,
+            vlans: link.vlans,
+            fdb: link.fdb,
         }
     });
     let peers = unlisted.into_iter().map(|(name, end)| DesiredLink {
@@ -214,6 +239,8 @@ fn complete_links(
         remove_extra_altnames: false,
         addresses: None,
         remove_extra_addresses: false,
+        vlans: None,
+        fdb: None,
     });
     complete.chain(peers).collect()
 }
@@ -237,6 +264,7 @@ fn complete_route(route: &RouteDeclaration) -> Vec<DesiredRoute> {
         tos: route.tos,
         weight: if hops.len() > 1 { hop.weight } else { 1 },
         hops: Box::default(),
+        nexthop_id: route.nexthop_id,
     };
     match hops[..] {
         [] => vec![through(NextHop::default())],

@@ -4,9 +4,12 @@
 //! holds (DHCP, routing daemons), and what is as the kernel has it for a new link. What is left
 //! out and might be missed stands there as a comment, with the reason.
 
+mod fdb;
 mod links;
+mod nexthops;
 mod routes;
 mod toml;
+mod vlans;
 
 use std::fmt::Write as _;
 
@@ -27,6 +30,7 @@ impl Desired {
         let mut document = String::from("version = 1\n");
         let export = Export { network, is_pinned: &is_pinned };
         export.links(&mut document);
+        export.nexthops(&mut document);
         export.routes(&mut document);
         export.rules(&mut document);
         export.neighbours(&mut document);

@@ -19,7 +19,7 @@ pub(super) struct Joint<'d> {
     pub(super) owner: Option<&'d Owner>,
     pub(super) links: &'d [LinkDeclaration],
     routes: &'d [RouteDeclaration],
-    rest: &'d Rest,
+    pub(super) rest: &'d Rest,
     pub(super) by_name: HashMap<LinkName, usize>,
     /// The declared link that creates a peer, by the peer's name.
     pub(super) peer_of: HashMap<LinkName, usize>,
@@ -55,17 +55,21 @@ impl<'d> Joint<'d> {
             self.check_absent(index);
             self.check_references(index);
             self.check_port(index);
+            self.check_vlans(index);
+            self.check_fdb(index);
             self.check_mtu(index);
             self.check_mtu_of_lower(index);
             self.check_ipv6(index);
             self.check_group(index);
         }
+        self.check_fdb_of_bridges();
         self.check_addresses();
         self.check_altnames();
         for index in 0..self.routes.len() {
             self.check_route(index);
         }
         self.check_duplicate_routes();
+        self.check_nexthops();
         self.check_rules();
         self.check_neighbours();
         self.check_loops();
@@ -131,7 +135,7 @@ impl<'d> Joint<'d> {
     }
 
     /// A label that can stand for several links is no link to refer to.
-    fn check_is_one(&mut self, about: About, used: LinkName) {
+    pub(super) fn check_is_one(&mut self, about: About, used: LinkName) {
         let Some(&at) = self.by_name.get(&used) else { return };
         if self.links[at].matching.as_ref().is_some_and(|wanted| wanted.is_wide()) {
             let message = format!("`{used}` can stand for several links");
@@ -221,6 +225,8 @@ impl<'d> Joint<'d> {
             ("altnames", link.altnames.is_some()),
             ("addresses", link.addresses.is_some()),
             ("extra_addresses", link.extra_addresses.is_some()),
+            ("vlans", link.vlans.is_some()),
+            ("fdb", link.fdb.is_some()),
         ];
         let common = link.common.iter().map(|(key, _)| (key.name, true));
         for (key, _) in given.into_iter().chain(common).filter(|(_, given)| *given) {
@@ -251,7 +257,7 @@ impl<'d> Joint<'d> {
         }
     }
 
-    fn check_reference(&mut self, about: About, user: LinkName, used: LinkName) {
+    pub(super) fn check_reference(&mut self, about: About, user: LinkName, used: LinkName) {
         self.check_is_one(about, used);
         let declared = self.by_name.get(&used).copied();
         // The peer of an absent link without a declaration of its own is gone with it.
@@ -404,7 +410,7 @@ impl<'d> Joint<'d> {
     }
 
     /// The kernel refuses a gateway that is its own address.
-    fn check_gateway(&mut self, about: About, via: Option<IpAddr>) {
+    pub(super) fn check_gateway(&mut self, about: About, via: Option<IpAddr>) {
         let Some(via) = via.filter(|via| !is_link_local(*via)) else {
             return;
         };

@@ -20,7 +20,10 @@ mod export;
 #[cfg(feature = "document")]
 mod fields;
 mod joint;
+mod joint_fdb;
+mod joint_nexthop;
 mod joint_settings;
+mod joint_vlan;
 #[cfg(feature = "document")]
 mod json;
 mod limits;
@@ -33,15 +36,21 @@ mod read;
 #[cfg(feature = "document")]
 mod read_address;
 #[cfg(feature = "document")]
+mod read_fdb;
+#[cfg(feature = "document")]
 mod read_link;
 #[cfg(feature = "document")]
 mod read_match;
 #[cfg(feature = "document")]
 mod read_neighbour;
 #[cfg(feature = "document")]
+mod read_nexthop;
+#[cfg(feature = "document")]
 mod read_route;
 #[cfg(feature = "document")]
 mod read_rule;
+#[cfg(feature = "document")]
+mod read_vlan;
 mod resolve;
 #[cfg(feature = "document")]
 mod schema;
@@ -53,9 +62,12 @@ mod text;
 mod tree;
 mod values;
 mod values_address;
+mod values_fdb;
 mod values_names;
+mod values_nexthop;
 mod values_route;
 mod values_rule;
+mod values_vlan;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,10 +85,12 @@ pub use schema::json_schema;
 
 use crate::model::address::Prefix;
 use crate::model::change::NextHop;
+use crate::model::fdb::EthernetAddress;
 use crate::model::filter::Filter;
 use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{News, Settings};
 use crate::model::network::{Table, Tables};
+use crate::model::nexthop::Member;
 use crate::model::object::ObjectId;
 use crate::model::route::Metrics;
 use crate::model::rule::Rule;
@@ -98,6 +112,7 @@ pub struct Desired {
     pub(crate) gone: Gone,
     pub(crate) rules: Vec<Rule>,
     pub(crate) neighbours: Vec<DesiredNeighbour>,
+    pub(crate) nexthops: Vec<DesiredNexthop>,
     /// Where labels have been put in order: those that stand for no single link, by the names that
     /// stand for them.
     pub(crate) unmatched: BTreeMap<LinkName, Unmatched>,
@@ -110,6 +125,8 @@ pub(crate) struct Gone {
     pub(crate) routes: Vec<DesiredRoute>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) neighbours: Vec<DesiredNeighbour>,
+    /// By their ids.
+    pub(crate) nexthops: Vec<u32>,
     /// What these were declared in, where it has labels that are still to be put in order.
     pub(crate) declared: Option<Arc<Desired>>,
 }
@@ -169,6 +186,11 @@ pub struct DesiredLink {
     pub addresses: Option<Vec<DesiredAddress>>,
     /// Whether permanent addresses that are not declared are taken away.
     pub remove_extra_addresses: bool,
+    /// The VLANs that it is a member of, as a bridge's port or as the bridge itself, all of them;
+    /// `None` leaves them alone.
+    pub vlans: Option<Vec<DesiredVlan>>,
+    /// Its forwarding entries that stay; `None` leaves them alone.
+    pub fdb: Option<Vec<DesiredFdb>>,
 }
 
 /// One declared address of a link. What is not said of it is left as it is, save that an address is
@@ -214,6 +236,65 @@ impl DesiredAddress {
     /// The subnet that it makes reachable: its own, or that of its other end.
     pub(crate) fn reaches(&self) -> Prefix {
         Prefix { address: self.peer.unwrap_or(self.prefix.address), len: self.prefix.len }
+    }
+}
+
+/// One declared VLAN of a link, or a range of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredVlan {
+    /// The first of them, 1 and up.
+    pub first: u16,
+    /// The last of them, to 4094; the same where it is one.
+    pub last: u16,
+    /// Whether what comes in untagged is in it; of one VLAN of a link alone.
+    pub pvid: bool,
+    /// Whether it leaves untagged.
+    pub untagged: bool,
+}
+
+impl DesiredVlan {
+    /// That VLAN, tagged.
+    pub fn new(vid: u16) -> Self {
+        Self::range(vid, vid)
+    }
+
+    /// The VLANs from the one to the other, both included, tagged.
+    pub fn range(first: u16, last: u16) -> Self {
+        Self { first, last, pvid: false, untagged: false }
+    }
+
+    pub(crate) fn contains(&self, vid: u16) -> bool {
+        (self.first..=self.last).contains(&vid)
+    }
+}
+
+/// One declared forwarding entry of a link: its own, of a tunnel, where it has `dst`, and else that
+/// of the bridge that it is a port of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesiredFdb {
+    /// The hardware address; all zero stands for all that a tunnel does not know.
+    pub mac: EthernetAddress,
+    /// The VLAN, on a bridge; 0 is none, and all that the port is a member of.
+    pub vid: u16,
+    /// The other end of the tunnel. To all zero and to multicast there may be several.
+    pub dst: Option<IpAddr>,
+    /// The UDP port of the other end; 0 is the tunnel's own.
+    pub port: u16,
+    /// The network at the other end; 0 is the tunnel's own.
+    pub vni: u32,
+    /// The link that the other end is reached by.
+    pub via: Option<LinkName>,
+}
+
+impl DesiredFdb {
+    /// That address, behind the link as a port of its bridge.
+    pub fn new(mac: EthernetAddress) -> Self {
+        Self { mac, vid: 0, dst: None, port: 0, vni: 0, via: None }
+    }
+
+    /// That address, behind that other end of the tunnel.
+    pub fn behind(mac: EthernetAddress, dst: IpAddr) -> Self {
+        Self { dst: Some(dst), ..Self::new(mac) }
     }
 }
 
@@ -292,6 +373,55 @@ pub struct DesiredRoute {
     pub weight: u16,
     /// The next hops of an IPv4 route that has several; else empty.
     pub hops: Box<[NextHop]>,
+    /// The next hop object that it goes by, in place of `via`, `dev` and `hops`; 0 for none.
+    pub nexthop_id: u32,
+}
+
+/// One declared next hop object: one way, or a group of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredNexthop {
+    /// By which routes and groups name it.
+    pub id: u32,
+    /// Whether it is of IPv6; of a group it says nothing.
+    pub is_ipv6: bool,
+    /// The gateway.
+    pub via: Option<IpAddr>,
+    /// The outgoing link, which must have a carrier.
+    pub dev: Option<LinkName>,
+    /// Whether the gateway is on the link, whatever the routes say.
+    pub onlink: bool,
+    /// Whether it drops what is sent to it.
+    pub blackhole: bool,
+    /// The members of a group, each a single next hop; else empty.
+    pub group: Vec<Member>,
+    /// Whether it may be taken from a routing daemon that holds its id.
+    pub takeover: bool,
+}
+
+impl DesiredNexthop {
+    /// That one, of IPv4, which leads nowhere yet.
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            is_ipv6: false,
+            via: None,
+            dev: None,
+            onlink: false,
+            blackhole: false,
+            group: Vec::new(),
+            takeover: false,
+        }
+    }
+
+    /// By that gateway on that link.
+    pub fn by(id: u32, via: IpAddr, dev: LinkName) -> Self {
+        Self { is_ipv6: via.is_ipv6(), via: Some(via), dev: Some(dev), ..Self::new(id) }
+    }
+
+    /// A group of others, with their weights.
+    pub fn of(id: u32, group: impl IntoIterator<Item = Member>) -> Self {
+        Self { group: group.into_iter().collect(), ..Self::new(id) }
+    }
 }
 
 impl Desired {
@@ -310,14 +440,19 @@ impl Desired {
         &self.rules
     }
 
+    /// The declared next hop objects, in the order of the document.
+    pub fn nexthops(&self) -> &[DesiredNexthop] {
+        &self.nexthops
+    }
+
     /// The declared neighbours, in the order of the document.
     pub fn neighbours(&self) -> &[DesiredNeighbour] {
         &self.neighbours
     }
 
-    /// The tables that it must be compared with. Rules and neighbours are followed only where they
-    /// are declared, or where ours of earlier may have to go: neighbours change all the time, and
-    /// rules are looked for by a prune.
+    /// The tables that it must be compared with. What is no link, address or route is followed
+    /// only where it is declared, or where ours of earlier may have to go: neighbours change all
+    /// the time, and rules are looked for by a prune.
     pub(crate) fn tables(&self) -> Tables {
         let prunes = self.owner.as_ref().is_some_and(|owner| owner.prune);
         let has_rules = prunes || !self.rules.is_empty() || !self.gone.rules.is_empty();
@@ -326,6 +461,9 @@ impl Desired {
         if has_rules {
             tables = tables.with(Table::Rules);
         }
+        if prunes || !self.nexthops.is_empty() || !self.gone.nexthops.is_empty() {
+            tables = tables.with(Table::Nexthops);
+        }
         if has_neighbours {
             tables = tables.with(Table::Neighbours);
         }
@@ -333,6 +471,12 @@ impl Desired {
             |link: &DesiredLink| link.common.iter().any(|(key, _)| key.news == News::Netconf);
         if self.links.iter().any(by_netconf) {
             tables = tables.with(Table::Netconf);
+        }
+        if self.links.iter().any(|link| link.vlans.is_some()) {
+            tables = tables.with(Table::BridgeVlans);
+        }
+        if self.links.iter().any(|link| link.fdb.is_some()) {
+            tables = tables.with(Table::Fdb);
         }
         tables
     }
@@ -364,6 +508,7 @@ impl Desired {
             routes: self.routes.clone(),
             rules: self.rules.clone(),
             neighbours: self.neighbours.clone(),
+            nexthops: self.nexthops.iter().map(|it| it.id).collect(),
             declared: None,
         }
     }

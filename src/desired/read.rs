@@ -11,6 +11,7 @@ use super::diagnostic::Reports;
 use super::fields::{self, Table};
 use super::read_link;
 use super::read_neighbour;
+use super::read_nexthop;
 use super::read_route;
 use super::read_rule;
 use super::tree::{At, Entry, Node, Value};
@@ -22,7 +23,8 @@ use crate::model::text::LinkName;
 /// The version of the document that this program reads.
 pub(super) const VERSION: i128 = 1;
 
-pub(super) const TOP_KEYS: &[&str] = &["version", "owner", "link", "route", "rule", "neighbour"];
+pub(super) const TOP_KEYS: &[&str] =
+    &["version", "owner", "link", "route", "rule", "neighbour", "nexthop"];
 pub(super) const OWNER_KEYS: &[&str] = &["name", "group", "protocol", "prune"];
 
 /// Where a declaration is written.
@@ -34,17 +36,26 @@ pub(super) struct Place {
     pub(super) keys: Vec<(&'static str, At)>,
     /// The items of its array, where it has one.
     pub(super) items: Vec<At>,
+    /// The items of its array of VLANs.
+    pub(super) vlans: Vec<At>,
+    /// The items of its array of forwarding entries.
+    pub(super) fdb: Vec<At>,
 }
 
 impl Place {
     pub(super) fn new(at: At) -> Self {
-        Self { at, keys: Vec::new(), items: Vec::new() }
+        Self { at, keys: Vec::new(), items: Vec::new(), vlans: Vec::new(), fdb: Vec::new() }
     }
 
     pub(super) fn of(&self, key: &str, item: Option<usize>) -> &At {
-        let item = item.filter(|_| matches!(key, "addresses" | "nexthops"));
+        let items = match key {
+            "addresses" | "nexthops" | "group" => &self.items[..],
+            "vlans" => &self.vlans,
+            "fdb" => &self.fdb,
+            _ => &[],
+        };
         let named = self.keys.iter().find(|(name, _)| *name == key);
-        item.and_then(|item| self.items.get(item)).or(named.map(|(_, at)| at)).unwrap_or(&self.at)
+        item.and_then(|item| items.get(item)).or(named.map(|(_, at)| at)).unwrap_or(&self.at)
     }
 }
 
@@ -63,6 +74,7 @@ pub(super) fn read(trees: &[Node], reports: &mut Reports) -> Option<Desired> {
         rest: Rest::default(),
         rule_places: Vec::new(),
         neighbour_places: Vec::new(),
+        nexthop_places: Vec::new(),
         kinds: read_link::probable_kinds(trees),
     };
     for tree in trees {
@@ -89,6 +101,7 @@ struct Reader<'r> {
     rest: Rest,
     rule_places: Vec<Place>,
     neighbour_places: Vec<Place>,
+    nexthop_places: Vec<Place>,
     /// The kinds of the declared links, which decide what their ports' blocks may say.
     kinds: HashMap<String, &'static Kind>,
 }
@@ -100,7 +113,7 @@ impl Reader<'_> {
         }
         let (links, routes) = (&self.link_places, &self.route_places);
         let (rules, neighbours) = (&self.rule_places, &self.neighbour_places);
-        let owner = self.owner_place.as_ref();
+        let (owner, nexthops) = (self.owner_place.as_ref(), &self.nexthop_places);
         let locate = |about: About| match about {
             About::Owner { key } => owner.map(|place| place.of(key, None)),
             About::Link { index, key, item } => {
@@ -112,6 +125,9 @@ impl Reader<'_> {
             About::Rule { index, key } => rules.get(index).map(|place| place.of(key, None)),
             About::Neighbour { index, key } => {
                 neighbours.get(index).map(|place| place.of(key, None))
+            }
+            About::Nexthop { index, key, item } => {
+                nexthops.get(index).map(|place| place.of(key, Some(item)))
             }
         };
         let (desired, problems) = checks::complete(self.owner, self.links, self.routes, self.rest);
@@ -142,7 +158,14 @@ impl Reader<'_> {
                 "route" => self.read_routes(entry),
                 "rule" => self.read_rules(entry),
                 "neighbour" => self.read_neighbours(entry),
-                _ => fields::unknown_key(self.reports, entry, Table::Top, TOP_KEYS, None),
+                "nexthop" => self.read_nexthops(entry),
+                key => {
+                    let of_link = matches!(key, "fdb" | "bridge_vlan" | "vlans");
+                    let hint = of_link.then(|| {
+                        "it is a list in a link's block: `fdb = [...]`, `vlans = [...]`".to_owned()
+                    });
+                    fields::unknown_key(self.reports, entry, Table::Top, TOP_KEYS, hint);
+                }
             }
         }
     }
@@ -266,6 +289,15 @@ impl Reader<'_> {
         }
     }
 
+    fn read_nexthops(&mut self, entry: &Entry) {
+        for (entries, at) in fields::tables(self.reports, entry) {
+            if let Some((nexthop, place)) = read_nexthop::read(self.reports, entries, at) {
+                self.rest.nexthops.push(nexthop);
+                self.nexthop_places.push(place);
+            }
+        }
+    }
+
     fn read_neighbours(&mut self, entry: &Entry) {
         for (entries, at) in fields::tables(self.reports, entry) {
             if let Some((neighbour, place)) = read_neighbour::read(self.reports, entries, at) {
@@ -279,17 +311,20 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{read_address, read_match};
+    use crate::desired::{read_address, read_fdb, read_match, read_vlan};
 
     #[test]
     fn the_page_of_objects_lists_every_key() {
         let page = include_str!("../../docs/objects.md");
         let keys = [
             read_address::KEYS,
+            read_vlan::KEYS,
+            read_fdb::KEYS,
             read_route::KEYS,
             read_route::HOP_KEYS,
             read_rule::KEYS,
             read_neighbour::KEYS,
+            read_nexthop::KEYS,
             read_match::KEYS,
         ];
         for key in keys.into_iter().flatten() {

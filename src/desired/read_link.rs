@@ -10,8 +10,10 @@ use super::fields::{self, Table};
 use super::limits::{MTU_MAX, MTU_MIN};
 use super::read::Place;
 use super::read_address::read_addresses;
+use super::read_fdb::read_fdb;
 use super::read_match::read_match;
 use super::read_rule::read_ports;
+use super::read_vlan::read_vlans;
 use super::suggest;
 use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
@@ -35,6 +37,8 @@ pub(super) const KEYS: &[&str] = &[
     "altnames",
     "addresses",
     "extra_addresses",
+    "vlans",
+    "fdb",
 ];
 
 const STATES: &[(&str, State)] =
@@ -190,6 +194,8 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         }
         "altnames" => link.altnames = read_altnames(reports, entry),
         "addresses" => read_addresses(reports, entry, link, place),
+        "vlans" => read_vlans(reports, entry, link, place),
+        "fdb" => read_fdb(reports, entry, link, place),
         "extra_addresses" => link.extra_addresses = fields::word(reports, entry, EXTRA),
         _ => {}
     }

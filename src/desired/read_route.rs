@@ -16,7 +16,7 @@ use crate::model::route::table_name;
 
 pub(super) const KEYS: &[&str] = &[
     "to", "via", "dev", "metric", "table", "takeover", "type", "scope", "source", "onlink", "mtu",
-    "advmss", "tos", "nexthops",
+    "advmss", "tos", "nexthops", "nhid",
 ];
 
 pub(super) const HOP_KEYS: &[&str] = &["via", "dev", "weight", "onlink"];
@@ -70,6 +70,7 @@ fn hint(key: &str) -> Option<String> {
         "multipath" | "nexthop" => "nexthops",
         "gateway" | "next_hop" => "via",
         "priority" | "preference" => "metric",
+        "nexthop_id" => "nhid",
         _ => return None,
     };
     Some(format!("it is called `{own}` here"))
@@ -114,6 +115,7 @@ impl Draft {
             "mtu" => route.metrics.mtu = fields::number(reports, entry, MTU_MIN, ROUTE_MTU_MAX)?,
             "advmss" => route.metrics.advmss = fields::number(reports, entry, 1, ADVMSS_MAX)?,
             "tos" => route.tos = u8::try_from(fields::number(reports, entry, 0, 255)?).ok()?,
+            "nhid" => route.nexthop_id = fields::number(reports, entry, 1, u32::MAX)?,
             "nexthops" => route.nexthops = read_hops(reports, entry, place)?,
             _ => route.takeover = fields::boolean(reports, entry)?,
         }

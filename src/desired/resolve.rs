@@ -103,6 +103,12 @@ impl Desired {
             ObjectId::Route { to, via, dev, metric, table, tos } => {
                 ObjectId::Route { to, via, dev: dev.map(written), metric, table, tos }
             }
+            ObjectId::BridgeVlan { link, first, last } => {
+                ObjectId::BridgeVlan { link: written(link), first, last }
+            }
+            ObjectId::Fdb { link, mac, vid, dst } => {
+                ObjectId::Fdb { link: written(link), mac, vid, dst }
+            }
             other => other,
         }
     }
@@ -111,6 +117,9 @@ impl Desired {
     fn rename_references(&mut self, rename: impl Fn(LinkName) -> LinkName) {
         for link in &mut self.links {
             link.master = link.master.map(&rename);
+            for own in link.fdb.iter_mut().flatten() {
+                own.via = own.via.map(&rename);
+            }
             let Some(settings) = &mut link.settings else { continue };
             for position in 0..settings.kind.keys.len() {
                 if let Some(Value::Link(name)) = settings.get(position) {
@@ -123,6 +132,9 @@ impl Desired {
             for hop in &mut route.hops {
                 hop.dev = hop.dev.map(&rename);
             }
+        }
+        for nexthop in &mut self.nexthops {
+            nexthop.dev = nexthop.dev.map(&rename);
         }
         for rule in &mut self.rules {
             (rule.iif, rule.oif) = (rename(rule.iif), rename(rule.oif));
@@ -319,7 +331,9 @@ fn is_for_one(link: &DesiredLink) -> bool {
     };
     let has_address = link.addresses.iter().flatten().any(|own| !is_link_local(own));
     let has_altname = link.altnames.iter().flatten().next().is_some();
-    link.mac.is_some() || has_altname || has_address
+    // An address is behind one port of a bridge.
+    let has_host = link.fdb.iter().flatten().any(|own| own.dst.is_none());
+    link.mac.is_some() || has_altname || has_address || has_host
 }
 
 /// A name that no link can bear, for the label of the block at that position.
@@ -347,6 +361,8 @@ fn nothing(position: u32) -> DesiredLink {
         remove_extra_addresses: false,
         matching: None,
         label: None,
+        vlans: None,
+        fdb: None,
     }
 }
 

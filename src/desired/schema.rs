@@ -10,6 +10,7 @@ use super::limits::{
     ADVMSS_MAX, ALTNAMES_MAX, MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, ROUTE_MTU_MAX,
 };
 use super::read::VERSION;
+use super::values_vlan::VID_MAX;
 use super::{values_address, values_route, values_rule};
 use crate::model::address::scope_name;
 use crate::model::identity::{ALIAS_BYTES_MAX, ALTNAME_BYTES_MAX};
@@ -39,6 +40,7 @@ fn schema() -> Value {
         ("link", links),
         ("route", json!({ "type": "array", "items": reference("route") })),
         ("rule", json!({ "type": "array", "items": reference("rule") })),
+        ("nexthop", json!({ "type": "array", "items": reference("nexthop_object") })),
         ("neighbour", json!({ "type": "array", "items": reference("neighbour") })),
     ];
     let mut all = Map::new();
@@ -66,8 +68,14 @@ fn definitions() -> Value {
         "link": table(link(), &[]),
         "match": matching(),
         "link_address": { "anyOf": [reference("prefix"), table(address(), &["address"])] },
+        "vid": { "anyOf": [number(1, VID_MAX.into()),
+            { "type": "string", "pattern": "^[0-9]{1,4}(-[0-9]{1,4})?$" }] },
+        "link_vlan": { "anyOf": [reference("vid"), table(member(), &["vid"])] },
+        "link_fdb": table(fdb(), &["mac"]),
         "route": table(route(), &["to"]),
         "nexthop": table(nexthop(), &[]),
+        "nexthop_object": table(nexthop_object(), &["id"]),
+        "nexthop_member": { "anyOf": [number(1, u32::MAX), table(group_member(), &["id"])] },
         "rule": table(rule(), &["priority"]),
         "neighbour": table(neighbour(), &["dev", "address", "mac"]),
     })
@@ -104,6 +112,8 @@ fn link() -> Keys {
         ("altnames", altnames),
         ("addresses", addresses),
         ("extra_addresses", json!({ "enum": ["keep", "remove"] })),
+        ("vlans", json!({ "type": "array", "items": reference("link_vlan") })),
+        ("fdb", json!({ "type": "array", "items": reference("link_fdb") })),
     ];
     for key in Kind::LINK.keys {
         let Some((outer, _)) = key.name.split_once('.') else {
@@ -198,6 +208,21 @@ fn address() -> Keys {
     keys
 }
 
+fn member() -> Keys {
+    vec![("vid", reference("vid")), ("pvid", boolean()), ("untagged", boolean())]
+}
+
+fn fdb() -> Keys {
+    vec![
+        ("mac", reference("mac")),
+        ("vid", number(1, VID_MAX.into())),
+        ("dst", reference("address")),
+        ("port", number(1, 65535)),
+        ("vni", number(1, 0x00ff_ffff)),
+        ("via", reference("link_name")),
+    ]
+}
+
 fn route() -> Keys {
     let nexthops = json!({ "type": "array", "minItems": 1, "items": reference("nexthop") });
     vec![
@@ -215,7 +240,26 @@ fn route() -> Keys {
         ("advmss", number(1, ADVMSS_MAX)),
         ("tos", number(0, 255)),
         ("nexthops", nexthops),
+        ("nhid", number(1, u32::MAX)),
     ]
+}
+
+fn nexthop_object() -> Keys {
+    let group = json!({ "type": "array", "minItems": 1, "items": reference("nexthop_member") });
+    vec![
+        ("id", number(1, u32::MAX)),
+        ("via", reference("address")),
+        ("dev", reference("link_name")),
+        ("onlink", boolean()),
+        ("blackhole", boolean()),
+        ("family", words(super::read_rule::FAMILIES)),
+        ("group", group),
+        ("takeover", boolean()),
+    ]
+}
+
+fn group_member() -> Keys {
+    vec![("id", number(1, u32::MAX)), ("weight", number(1, 256))]
 }
 
 fn nexthop() -> Keys {
@@ -294,7 +338,10 @@ fn named_number(names: impl IntoIterator<Item = &'static str>, min: u32, max: u3
 
 #[cfg(test)]
 mod tests {
-    use super::super::{read, read_address, read_link, read_neighbour, read_route, read_rule};
+    use super::super::{
+        read, read_address, read_fdb, read_link, read_neighbour, read_nexthop, read_route,
+        read_rule, read_vlan,
+    };
     use super::*;
 
     fn assert_same(table: &str, keys: &Keys, known: &[&str]) {
@@ -310,8 +357,12 @@ mod tests {
         assert_same("the owner", &owner(), read::OWNER_KEYS);
         assert_same("a match", &match_keys(), super::super::read_match::KEYS);
         assert_same("an address", &address(), read_address::KEYS);
+        assert_same("a VLAN", &member(), read_vlan::KEYS);
+        assert_same("a forwarding entry", &fdb(), read_fdb::KEYS);
         assert_same("a route", &route(), read_route::KEYS);
         assert_same("a next hop", &nexthop(), read_route::HOP_KEYS);
+        assert_same("a next hop object", &nexthop_object(), read_nexthop::KEYS);
+        assert_same("a member", &group_member(), read_nexthop::MEMBER_KEYS);
         assert_same("a rule", &rule(), read_rule::KEYS);
         assert_same("a neighbour", &neighbour(), read_neighbour::KEYS);
         let mut all = read_link::KEYS.to_vec();

@@ -88,6 +88,7 @@ fn check_type(route: &RouteDeclaration) -> Result<(), Fault> {
             ("dev", route.dev.is_some()),
             ("nexthops", !route.nexthops.is_empty()),
             ("onlink", route.onlink),
+            ("nhid", route.nexthop_id != 0),
         ];
         if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
             let message = format!("a {name} route leads nowhere, so it cannot have `{key}`");
@@ -98,7 +99,7 @@ fn check_type(route: &RouteDeclaration) -> Result<(), Fault> {
             let message = format!("a {name} route needs `dev`, the link that has it");
             return Err(Fault::new(message, "for addresses of this host that is often `lo`"));
         }
-        if route.via.is_some() || !route.nexthops.is_empty() {
+        if route.via.is_some() || !route.nexthops.is_empty() || route.nexthop_id != 0 {
             let message = format!("a {name} route has no gateway");
             return Err(Fault::new(message, "take the gateway out, or `type`"));
         }
@@ -171,6 +172,19 @@ fn check_size(size: u32, min: u32, max: u32, what: &str) -> Result<(), Fault> {
 fn check_ways(route: &RouteDeclaration) -> Vec<RouteFault> {
     if is_dead_end(route.route_type) {
         return Vec::new();
+    }
+    if route.nexthop_id != 0 {
+        let given = [
+            ("via", route.via.is_some()),
+            ("dev", route.dev.is_some()),
+            ("onlink", route.onlink),
+            ("nexthops", !route.nexthops.is_empty()),
+        ];
+        let fault = |(key, _): (&'static str, bool)| {
+            let message = format!("a route with `nhid` cannot have `{key}` beside it");
+            (key, 0, Fault::new(message, "the next hop object says where it leads: keep one"))
+        };
+        return given.into_iter().filter(|(_, given)| *given).map(fault).collect();
     }
     if route.nexthops.is_empty() {
         let key = if route.via.is_some() { "via" } else { "" };

@@ -183,6 +183,7 @@ impl Mirror {
         self.touch(Key::Link(index));
         self.take_along(Trigger::LinkGone(index), tell);
         self.take_nexthops_of(index, tell);
+        self.take_others_of(index, tell);
         if let Some(link) = self.network.remove_link(index) {
             self.tell(Cause::Notification, sender, What::Deleted(Object::Link(link)), tell);
         }

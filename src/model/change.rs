@@ -7,8 +7,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::address::Prefix;
+use super::fdb::EthernetAddress;
 use super::identity::{Alias, AltName};
 use super::kind::Settings;
+use super::nexthop::Member;
 use super::object::ObjectId;
 use super::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
 use super::rule::Rule;
@@ -97,6 +99,48 @@ pub enum Change {
         /// Whether it is a neighbour already.
         replace: bool,
     },
+    /// Make a port of a bridge, or a bridge itself, a member of VLANs.
+    PutVlans {
+        /// The port, or the bridge.
+        link: LinkName,
+        /// The first of them, 1 and up.
+        first: u16,
+        /// The last of them, to 4094.
+        last: u16,
+        /// BRIDGE_VLAN_INFO_PVID, of one alone.
+        pvid: bool,
+        /// BRIDGE_VLAN_INFO_UNTAGGED.
+        untagged: bool,
+        /// Whether it is a member already.
+        replace: bool,
+    },
+    /// Take a port of a bridge, or a bridge itself, out of VLANs.
+    DeleteVlans {
+        /// The port, or the bridge.
+        link: LinkName,
+        /// The first of them.
+        first: u16,
+        /// The last of them.
+        last: u16,
+    },
+    /// Put an entry into a forwarding database, to stay there.
+    PutFdb {
+        /// The entry.
+        entry: FdbChange,
+        /// Whether another one has its place, and gives way.
+        replace: bool,
+    },
+    /// Take an entry out of a forwarding database.
+    DeleteFdb(FdbChange),
+    /// Make a next hop object, or another one of the same id.
+    PutNexthop {
+        /// What it is.
+        nexthop: NexthopChange,
+        /// Whether one of that id is there.
+        replace: bool,
+    },
+    /// Take a next hop object away, by its id.
+    DeleteNexthop(u32),
     /// Forget a neighbour.
     DeleteNeighbour {
         /// The link that it is reached by.
@@ -104,6 +148,85 @@ pub enum Change {
         /// NDA_DST.
         address: IpAddr,
     },
+}
+
+/// An entry of a forwarding database: of a tunnel where it has `dst`, else of the bridge that the
+/// link is a port of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FdbChange {
+    /// The tunnel, or the port.
+    pub link: LinkName,
+    /// NDA_LLADDR.
+    pub mac: EthernetAddress,
+    /// NDA_VLAN; 0 for none.
+    pub vid: u16,
+    /// NDA_DST.
+    pub dst: Option<IpAddr>,
+    /// NDA_PORT; 0 is the tunnel's own.
+    pub port: u16,
+    /// NDA_VNI; 0 is the tunnel's own.
+    pub vni: u32,
+    /// NDA_IFINDEX.
+    pub via: Option<LinkName>,
+}
+
+impl FdbChange {
+    /// How plans and reports name it.
+    pub fn object(&self) -> ObjectId {
+        let Self { link, mac, vid, dst, .. } = *self;
+        ObjectId::Fdb { link, mac, vid, dst }
+    }
+}
+
+/// A next hop object to be made: one way, or a group of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NexthopChange {
+    /// NHA_ID.
+    pub id: u32,
+    /// Whether it is of IPv6; a group is of neither.
+    pub is_ipv6: bool,
+    /// NHA_GATEWAY.
+    pub via: Option<IpAddr>,
+    /// NHA_OIF.
+    pub dev: Option<LinkName>,
+    /// RTNH_F_ONLINK.
+    pub onlink: bool,
+    /// NHA_BLACKHOLE.
+    pub blackhole: bool,
+    /// The RTPROT_* number.
+    pub protocol: u8,
+    /// NHA_GROUP; empty for a single one.
+    pub members: Members,
+}
+
+/// Up to 16 members of a group, stored inline so that a change can be copied.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Members {
+    members: [Member; NEXTHOPS_MAX],
+    len: u8,
+}
+
+impl Members {
+    /// The first 16 of these; documents have no more.
+    pub fn new(members: impl IntoIterator<Item = Member>) -> Self {
+        let mut all = Self::default();
+        for (slot, member) in all.members.iter_mut().zip(members) {
+            *slot = member;
+            all.len += 1;
+        }
+        all
+    }
+
+    /// They, in their order.
+    pub fn as_slice(&self) -> &[Member] {
+        self.members.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
 }
 
 /// A link to be made, with all that one message can say of it.
@@ -235,6 +358,9 @@ pub struct RouteChange {
     pub weight: u16,
     /// The next hops of an IPv4 route that has several; `via` and `dev` are empty then.
     pub hops: NextHops,
+    /// RTA_NH_ID: the next hop object that it goes by; 0 for none. With one, `via`, `dev` and
+    /// `hops` are but what the kernel shows of it, and not sent.
+    pub nexthop_id: u32,
 }
 
 /// One next hop of a route, its link by name.
@@ -297,9 +423,15 @@ impl Change {
             Self::CreateRoute(route) | Self::ReplaceRoute(route) | Self::DeleteRoute(route) => {
                 route.object()
             }
+            Self::PutNexthop { nexthop, .. } => ObjectId::Nexthop(nexthop.id),
+            Self::DeleteNexthop(id) => ObjectId::Nexthop(id),
+            Self::PutFdb { entry, .. } | Self::DeleteFdb(entry) => entry.object(),
             Self::CreateRule(rule) | Self::DeleteRule(rule) => rule.id(),
             Self::PutNeighbour { link, address, .. } | Self::DeleteNeighbour { link, address } => {
                 ObjectId::Neighbour { link, address }
+            }
+            Self::PutVlans { link, first, last, .. } | Self::DeleteVlans { link, first, last } => {
+                ObjectId::BridgeVlan { link, first, last }
             }
         }
     }
@@ -308,7 +440,10 @@ impl Change {
     pub fn op(&self) -> Op {
         match self {
             Self::CreateLink(_) | Self::CreateRoute(_) | Self::CreateRule(_) => Op::Create,
-            Self::PutNeighbour { replace, .. } => {
+            Self::PutNeighbour { replace, .. }
+            | Self::PutVlans { replace, .. }
+            | Self::PutFdb { replace, .. }
+            | Self::PutNexthop { replace, .. } => {
                 if *replace {
                     Op::Set
                 } else {
@@ -316,6 +451,8 @@ impl Change {
                 }
             }
             Self::DeleteRule(_) | Self::DeleteNeighbour { .. } => Op::Delete,
+            Self::DeleteVlans { .. } | Self::DeleteFdb(_) => Op::Delete,
+            Self::DeleteNexthop(_) => Op::Delete,
             Self::PutAddress { replace: false, .. } => Op::Create,
             Self::AddAltname { .. } | Self::DeleteAltname { .. } => Op::Set,
             Self::SetLink(_) | Self::SetSysctls { .. } => Op::Set,
@@ -350,6 +487,7 @@ impl RouteChange {
             onlink: false,
             weight: 1,
             hops: NextHops::default(),
+            nexthop_id: 0,
         }
     }
 

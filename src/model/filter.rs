@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::address::{AddressKey, Prefix};
+use super::bridge_vlan::BridgeVlan;
+use super::fdb::FdbEntry;
 use super::neighbour::Neighbour;
 use super::netconf::{Netconf, NetconfScope};
 use super::network::Table;
@@ -51,8 +53,8 @@ impl Filter {
         self
     }
 
-    /// Only the links of these indices, the addresses, neighbours and settings on them, and the
-    /// routes of which every next hop leaves through one of them.
+    /// Only the links of these indices, the addresses, neighbours, VLANs, forwarding entries and
+    /// settings on them, and the routes of which every next hop leaves through one of them.
     #[must_use]
     pub fn links(mut self, indices: impl IntoIterator<Item = u32>) -> Self {
         self.links = Some(indices.into_iter().collect());
@@ -117,6 +119,12 @@ impl Filter {
             Object::Route(route) => self.wants_route(route),
             Object::Neighbour(Neighbour { key, .. }) => {
                 self.wants_table(Table::Neighbours) && self.has_link(key.index)
+            }
+            Object::BridgeVlan(BridgeVlan { key, .. }) => {
+                self.wants_table(Table::BridgeVlans) && self.has_link(key.index)
+            }
+            Object::Fdb(FdbEntry { dev, .. }) => {
+                self.wants_table(Table::Fdb) && self.has_link(*dev)
             }
             Object::Netconf(Netconf { key, .. }) => {
                 let has_link = match key.scope {

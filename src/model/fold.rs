@@ -55,11 +55,13 @@ impl Network {
         let nexthops = self.nexthops().map(|nexthop| Object::Nexthop(nexthop.clone()));
         let routes = self.routes().map(|route| Object::Route(route.clone()));
         let neighbours = self.neighbours().map(|neighbour| Object::Neighbour(*neighbour));
+        let vlans = self.bridge_vlans().map(|member| Object::BridgeVlan(*member));
+        let fdb = self.fdb().map(|entry| Object::Fdb(*entry));
         let rules = self.rules().map(|rule| Object::Rule(*rule));
         let netconf = self.netconf().map(|netconf| Object::Netconf(*netconf));
         let nsids = self.nsids().map(|nsid| Object::Nsid(*nsid));
         let grounds = links.chain(addresses).chain(nexthops).chain(routes);
-        grounds.chain(neighbours).chain(rules).chain(netconf).chain(nsids)
+        grounds.chain(neighbours).chain(vlans).chain(fdb).chain(rules).chain(netconf).chain(nsids)
     }
 }
 

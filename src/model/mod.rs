@@ -5,8 +5,10 @@
 //! told, what the kernel takes away by itself) and neither bytes nor clocks nor descriptors.
 
 pub mod address;
+pub mod bridge_vlan;
 pub mod change;
 pub mod consequences;
+pub mod fdb;
 pub mod filter;
 mod fold;
 pub mod glob;

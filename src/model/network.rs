@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
+use super::bridge_vlan::{BridgeVlan, BridgeVlanKey};
+use super::fdb::{FdbEntry, FdbKey};
 use super::link::Link;
 use super::neighbour::{Neighbour, NeighbourKey};
 use super::netconf::{Netconf, NetconfKey};
@@ -33,6 +35,8 @@ pub struct Network {
     routes_by: BTreeSet<(Ground, RouteKey)>,
     nexthops: BTreeMap<u32, Nexthop>,
     neighbours: BTreeMap<NeighbourKey, Neighbour>,
+    bridge_vlans: BTreeMap<BridgeVlanKey, BridgeVlan>,
+    fdb: BTreeMap<FdbKey, FdbEntry>,
     rules: BTreeSet<Rule>,
     netconf: BTreeMap<NetconfKey, Netconf>,
     nsids: BTreeSet<Nsid>,
@@ -81,6 +85,17 @@ impl Network {
     /// All neighbours, by link and address; none unless they are followed.
     pub fn neighbours(&self) -> impl DoubleEndedIterator<Item = &Neighbour> {
         self.neighbours.values()
+    }
+
+    /// All VLANs of bridges and their ports, by link and number; none unless they are followed.
+    pub fn bridge_vlans(&self) -> impl DoubleEndedIterator<Item = &BridgeVlan> {
+        self.bridge_vlans.values()
+    }
+
+    /// The entries of forwarding databases that are kept, by the bridge or tunnel that has them;
+    /// none unless they are followed.
+    pub fn fdb(&self) -> impl DoubleEndedIterator<Item = &FdbEntry> {
+        self.fdb.values()
     }
 
     /// All rules, by family and priority; none unless they are followed.
@@ -185,9 +200,21 @@ impl Network {
         self.neighbours.get(&key)
     }
 
+    /// The VLANs of one port, or of a bridge itself, in their order.
+    pub fn bridge_vlans_of(&self, index: u32) -> impl Iterator<Item = &BridgeVlan> {
+        let first = BridgeVlanKey { index, vid: 0 };
+        let last = BridgeVlanKey { index, vid: u16::MAX };
+        self.bridge_vlans.range(first..=last).map(|(_, member)| member)
+    }
+
     /// The settings of that key.
     pub fn netconf_of(&self, key: NetconfKey) -> Option<&Netconf> {
         self.netconf.get(&key)
+    }
+
+    /// The entry of that key.
+    pub fn fdb_entry(&self, key: FdbKey) -> Option<&FdbEntry> {
+        self.fdb.get(&key)
     }
 
     fn routes_on(&self, ground: Ground) -> impl Iterator<Item = &Route> {

@@ -38,7 +38,7 @@ pub struct Nexthop {
 }
 
 /// A next hop in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Member {
     /// The id of the next hop.
     pub id: u32,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::address::{Address, AddressKey, Prefix};
+use super::bridge_vlan::{BridgeVlan, BridgeVlanKey};
+use super::fdb::{EthernetAddress, FdbEntry, FdbKey};
 use super::link::Link;
 use super::neighbour::{Neighbour, NeighbourKey};
 use super::netconf::{Netconf, NetconfKey};
@@ -12,7 +14,7 @@ use super::nexthop::Nexthop;
 use super::nsid::Nsid;
 use super::route::{Route, RouteKey, TABLE_MAIN, table_name};
 use super::rule::Rule;
-use super::text::LinkName;
+use super::text::{LinkName, Mac};
 
 /// An object of the kernel's network state.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,10 @@ pub enum Object {
     Nexthop(Nexthop),
     /// A neighbour.
     Neighbour(Neighbour),
+    /// A VLAN of a port of a bridge, or of the bridge itself.
+    BridgeVlan(BridgeVlan),
+    /// An entry of a forwarding database.
+    Fdb(FdbEntry),
     /// A policy rule.
     Rule(Rule),
     /// The settings of a family on a link.
@@ -50,6 +56,10 @@ pub enum ObjectKey {
     Nexthop(u32),
     /// A neighbour.
     Neighbour(NeighbourKey),
+    /// A VLAN of a port of a bridge, or of the bridge itself.
+    BridgeVlan(BridgeVlanKey),
+    /// An entry of a forwarding database.
+    Fdb(FdbKey),
     /// A rule is all that it says. It is boxed, for it would make every key as large.
     Rule(Box<Rule>),
     /// The settings of a family on a link.
@@ -67,6 +77,8 @@ impl Object {
             Self::Route(it) => ObjectKey::Route(it.key),
             Self::Nexthop(it) => ObjectKey::Nexthop(it.id),
             Self::Neighbour(it) => ObjectKey::Neighbour(it.key),
+            Self::BridgeVlan(it) => ObjectKey::BridgeVlan(it.key),
+            Self::Fdb(it) => ObjectKey::Fdb(it.key),
             Self::Rule(it) => ObjectKey::Rule(Box::new(*it)),
             Self::Netconf(it) => ObjectKey::Netconf(it.key),
             Self::Nsid(it) => ObjectKey::Nsid(*it),
@@ -81,6 +93,8 @@ impl Object {
             Self::Route(_) => Table::Routes,
             Self::Nexthop(_) => Table::Nexthops,
             Self::Neighbour(_) => Table::Neighbours,
+            Self::BridgeVlan(_) => Table::BridgeVlans,
+            Self::Fdb(_) => Table::Fdb,
             Self::Rule(_) => Table::Rules,
             Self::Netconf(_) => Table::Netconf,
             Self::Nsid(_) => Table::Nsids,
@@ -97,6 +111,8 @@ impl ObjectKey {
             Self::Route(_) => Table::Routes,
             Self::Nexthop(_) => Table::Nexthops,
             Self::Neighbour(_) => Table::Neighbours,
+            Self::BridgeVlan(_) => Table::BridgeVlans,
+            Self::Fdb(_) => Table::Fdb,
             Self::Rule(_) => Table::Rules,
             Self::Netconf(_) => Table::Netconf,
             Self::Nsid(_) => Table::Nsids,
@@ -236,10 +252,33 @@ pub enum ObjectId {
         /// Its address.
         address: IpAddr,
     },
+    /// A next hop object, by its id.
+    Nexthop(u32),
+    /// VLANs of a port of a bridge, or of the bridge itself.
+    BridgeVlan {
+        /// The port, or the bridge.
+        link: LinkName,
+        /// The first of them.
+        first: u16,
+        /// The last of them; the same where it is one.
+        last: u16,
+    },
+    /// An entry of a forwarding database.
+    Fdb {
+        /// The port of a bridge, or the tunnel.
+        link: LinkName,
+        /// The hardware address.
+        mac: EthernetAddress,
+        /// The VLAN; 0 for none.
+        vid: u16,
+        /// The other end of the tunnel.
+        dst: Option<IpAddr>,
+    },
 }
 
 impl ObjectId {
-    /// The word for what it is: `link`, `group`, `address`, `route`, `rule` or `neighbour`.
+    /// The word for what it is: `link`, `group`, `address`, `route`, `rule`, `neighbour`,
+    /// `nexthop`, `bridge_vlan` or `fdb`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Link(_) => "link",
@@ -248,6 +287,9 @@ impl ObjectId {
             Self::Route { .. } => "route",
             Self::Rule { .. } => "rule",
             Self::Neighbour { .. } => "neighbour",
+            Self::Nexthop(_) => "nexthop",
+            Self::BridgeVlan { .. } => "bridge_vlan",
+            Self::Fdb { .. } => "fdb",
         }
     }
 }
@@ -290,6 +332,20 @@ impl fmt::Display for ObjectId {
                 write!(f, " pref {priority}")
             }
             Self::Neighbour { link, address } => write!(f, "neighbour {address} dev {link}"),
+            Self::Nexthop(id) => write!(f, "nexthop id {id}"),
+            Self::BridgeVlan { link, first, last } if first == last => {
+                write!(f, "bridge vlan {first} dev {link}")
+            }
+            Self::BridgeVlan { link, first, last } => {
+                write!(f, "bridge vlan {first}-{last} dev {link}")
+            }
+            Self::Fdb { link, mac, vid, dst } => {
+                write!(f, "fdb {} dev {link}", Mac::new(mac).unwrap_or_default())?;
+                if *vid != 0 {
+                    write!(f, " vlan {vid}")?;
+                }
+                dst.iter().try_for_each(|dst| write!(f, " dst {dst}"))
+            }
         }
     }
 }

@@ -121,7 +121,7 @@ impl<'a> Way<'a> {
             ObjectId::Link(link) => self.ground.contains(link),
             ObjectId::Address { link, prefix } => self.needs_address(*link, *prefix),
             ObjectId::Route { .. } => self.needs_route(object),
-            // Rules, neighbours and groups do not go along with anything.
+            // Rules, neighbours, VLANs and groups do not go along with anything.
             _ => false,
         }
     }

@@ -25,6 +25,12 @@ pub(crate) enum Subject {
     Link(u32),
     /// All addresses of a link.
     Addresses(u32),
+    /// All VLANs of a port of a bridge, or of a bridge itself.
+    Vlans(u32),
+    /// All forwarding entries of a link.
+    Fdb(u32),
+    /// A next hop object.
+    Nexthop(u32),
     /// A route.
     Route(u32),
     /// A rule, and ours of its priority.
@@ -53,6 +59,9 @@ impl Diff<'_> {
         match subject {
             Subject::Link(position) => self.link(position, bound),
             Subject::Addresses(position) => self.addresses(position, bound),
+            Subject::Vlans(position) => self.vlans(position, bound),
+            Subject::Fdb(position) => self.fdb(position, bound),
+            Subject::Nexthop(position) => self.nexthop(position),
             Subject::Route(position) => self.route(position),
             Subject::Rule(position) => self.rule(position),
             Subject::Neighbour(position) => self.neighbour(position),
@@ -158,7 +167,11 @@ impl Diff<'_> {
             needs = devs.min_by_key(|dev| self.observed.index_of(*dev).is_some());
             needs_source = self.desired.routes.get(position as usize).and_then(|it| it.source);
         }
-        if matches!(change, Change::DeleteRoute(_)) {
+        if let Subject::Nexthop(position) = subject {
+            let devs = self.index.nexthop_devs(position).iter().copied();
+            needs = devs.min_by_key(|dev| self.observed.index_of(*dev).is_some());
+        }
+        if matches!(change, Change::DeleteRoute(_) | Change::DeleteNexthop(_)) {
             (needs, needs_source) = (None, None);
         }
         let interrupts = self.interrupted(subject, rank, &change);

@@ -32,6 +32,16 @@ pub(crate) struct DesiredIndex {
     has_strays: bool,
     rules_in: HashMap<(bool, u32), Vec<u32>>,
     rules_len: u32,
+    nexthops: HashMap<u32, u32>,
+    nexthops_len: u32,
+    /// What is to be looked at again when a next hop object comes, goes or changes.
+    touched_by_nexthop: HashMap<u32, Vec<Subject>>,
+    /// The links that a declared next hop stands on, those of its members too.
+    nexthop_devs: Vec<Box<[LinkName]>>,
+    /// The links whose VLANs are declared.
+    with_vlans: Vec<u32>,
+    /// The links whose forwarding entries are declared.
+    with_fdb: Vec<u32>,
     neighbours: HashMap<(LinkName, IpAddr), u32>,
     neighbours_len: u32,
 }
@@ -49,16 +59,36 @@ impl DesiredIndex {
             index.holders.extend(addresses.map(|own| (own.prefix.address, position)));
             let own = [Subject::Link(position), Subject::Addresses(position)];
             index.touched_by_link.entry(link.name).or_default().extend(own);
+            if let Some(all) = &link.fdb {
+                index.with_fdb.push(position);
+                let names = all.iter().filter_map(|own| own.via).chain([link.name]);
+                for name in names {
+                    let touched = index.touched_by_link.entry(name).or_default();
+                    touched.push(Subject::Fdb(position));
+                }
+            }
+            if link.vlans.is_some() {
+                index.with_vlans.push(position);
+                let subject = Subject::Vlans(position);
+                index.touched_by_link.entry(link.name).or_default().push(subject);
+            }
             for other in needs(link).chain(link.settings.and_then(|settings| settings.peer())) {
                 index.touched_by_link.entry(other).or_default().push(Subject::Link(position));
             }
         }
+        index.add_nexthops(desired);
         let covering = Covering::new(desired);
         for (position, route) in desired.routes.iter().enumerate() {
             let subject = Subject::Route(count(position));
             let hops = hops_of(route);
             let devs = hops.iter().map(|hop| hop.dev.or_else(|| covering.link(desired, hop.via?)));
-            let devs: Box<[_]> = devs.collect();
+            let of_object = index.nexthop(route.nexthop_id);
+            let of_object = of_object.map_or(&[][..], |at| index.nexthop_devs(at));
+            let devs: Box<[_]> = devs.chain(of_object.iter().copied().map(Some)).collect();
+            if route.nexthop_id != 0 {
+                let touched = index.touched_by_nexthop.entry(route.nexthop_id).or_default();
+                touched.push(subject);
+            }
             for dev in devs.iter().flatten() {
                 index.touched_by_link.entry(*dev).or_default().push(subject);
             }
@@ -128,20 +158,75 @@ impl DesiredIndex {
         self.neighbours.get(&(dev, address)).copied()
     }
 
+    fn add_nexthops(&mut self, desired: &Desired) {
+        for (position, nexthop) in desired.nexthops.iter().enumerate() {
+            self.nexthops.insert(nexthop.id, count(position));
+        }
+        self.nexthops_len = count(desired.nexthops.len());
+        for (position, nexthop) in desired.nexthops.iter().enumerate() {
+            let subject = Subject::Nexthop(count(position));
+            let members = nexthop.group.iter().map(|member| member.id);
+            for id in members.clone().chain([nexthop.id]) {
+                self.touched_by_nexthop.entry(id).or_default().push(subject);
+            }
+            let declared = members.filter_map(|id| self.nexthop(id));
+            let declared = declared.filter_map(|at| desired.nexthops.get(at as usize));
+            let devs = declared.chain([nexthop]).filter_map(|it| it.dev);
+            let devs: Box<[_]> = devs.collect();
+            for dev in &devs {
+                self.touched_by_link.entry(*dev).or_default().push(subject);
+            }
+            self.nexthop_devs.push(devs);
+        }
+    }
+
+    /// The position of the declared next hop of that id.
+    pub(crate) fn nexthop(&self, id: u32) -> Option<u32> {
+        self.nexthops.get(&id).copied()
+    }
+
+    /// The links that a declared next hop stands on.
+    pub(super) fn nexthop_devs(&self, position: u32) -> &[LinkName] {
+        self.nexthop_devs.get(position as usize).map_or(&[], |devs| devs)
+    }
+
+    /// What to look at when the next hop object of that id comes, goes or changes.
+    pub(crate) fn touched_by_nexthop(&self, id: u32) -> &[Subject] {
+        self.touched_by_nexthop.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the VLANs of the link of that position are declared.
+    pub(crate) fn has_vlans(&self, position: u32) -> bool {
+        self.with_vlans.binary_search(&position).is_ok()
+    }
+
+    /// Whether the forwarding entries of the link of that position are declared.
+    pub(crate) fn has_fdb(&self, position: u32) -> bool {
+        self.with_fdb.binary_search(&position).is_ok()
+    }
+
     /// How many things can be compared.
     pub(crate) fn subjects_len(&self) -> usize {
-        let rest = (self.rules_len + self.neighbours_len) as usize;
+        let rest = (self.rules_len + self.neighbours_len) as usize
+            + self.with_vlans.len()
+            + self.with_fdb.len();
+        let rest = rest + self.nexthops_len as usize;
         2 * self.depths.len() + self.route_devs.len() + usize::from(self.has_strays) + rest
     }
 
     /// Everything that can be compared.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject> + use<> {
+        let vlans = self.with_vlans.clone().into_iter().map(Subject::Vlans);
+        let fdb = self.with_fdb.clone().into_iter().map(Subject::Fdb);
         let links = 0..count(self.depths.len());
         let routes = 0..count(self.route_devs.len());
         links
             .clone()
             .map(Subject::Link)
             .chain(links.map(Subject::Addresses))
+            .chain(vlans)
+            .chain(fdb)
+            .chain((0..self.nexthops_len).map(Subject::Nexthop))
             .chain(routes.map(Subject::Route))
             .chain((0..self.neighbours_len).map(Subject::Neighbour))
             .chain((0..self.rules_len).map(Subject::Rule))

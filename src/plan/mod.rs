@@ -4,13 +4,16 @@
 //! sent, and `wire/` spells them.
 
 mod address;
+mod bridge_vlan;
 mod cuts;
 mod diff;
+mod fdb;
 mod index;
 mod link;
 mod mtu;
 mod names;
 mod neighbour;
+mod nexthop;
 mod port;
 mod recreate;
 mod route;
@@ -21,6 +24,7 @@ mod strays;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undo;
+mod undo_rest;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -34,7 +38,8 @@ pub use self::undo::{Irrevocable, Undo};
 use crate::desired::{Desired, DesiredLink, LinkMatch};
 use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::Change;
-use crate::model::link::Link;
+use crate::model::kind::Kind;
+use crate::model::link::{IFF_LOWER_UP, Link};
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 use crate::model::text::{KindName, LinkName};
@@ -105,7 +110,13 @@ pub(crate) enum Rank {
     },
     /// The MTU of a master that may have taken that of a port which joined.
     MtuAfterPorts,
+    BridgeVlan,
+    Fdb,
     Address,
+    /// Single ones before groups.
+    Nexthop {
+        is_group: bool,
+    },
     /// Routes without a gateway first: they make gateways reachable.
     Route {
         has_gateway: bool,
@@ -116,7 +127,10 @@ pub(crate) enum Rank {
     DeleteRule,
     DeleteNeighbour,
     DeleteAddress,
+    DeleteVlan,
+    DeleteFdb,
     DeleteRoute,
+    DeleteNexthop,
     DeleteLink {
         depth: std::cmp::Reverse<u16>,
     },
@@ -172,6 +186,12 @@ pub enum Reason {
     /// Its link is down, and whether that link is up is not declared. It is waited for.
     #[error("waiting for link {0}, which is down; declare `state = \"up\"` or bring it up")]
     LinkIsDown(LinkName),
+    /// A next hop object needs a link with a carrier. It is waited for.
+    #[error("waiting for link {0} to have a carrier")]
+    NoCarrier(LinkName),
+    /// The next hop object that it goes by is not there. It is waited for.
+    #[error("waiting for next hop {0}, which does not exist")]
+    NoSuchNexthop(u32),
     /// The host does not have the address that the route is from. It is waited for.
     #[error("waiting for address {0}, which this host does not have")]
     NoSuchAddress(IpAddr),
@@ -182,6 +202,10 @@ pub enum Reason {
     /// Duplicate address detection found the address in use.
     #[error("another host on its network has {0}: take it away there, or declare another one")]
     AddressTaken(IpAddr),
+    /// VLANs or forwarding entries are declared of it, and it is neither a bridge nor a port of
+    /// one. That is waited for.
+    #[error("waiting for link {0} to be a bridge or a port of one")]
+    NoVlans(LinkName),
     /// A link of that name exists and is of another kind.
     #[error("a link of that name exists with kind {}, not {wanted}; rename that link, or let `--recreate` delete it", kind_or_none(.found))]
     OtherKind {
@@ -211,7 +235,7 @@ pub enum Reason {
     #[error("link {0} exists, and this is not its peer; `--recreate` makes the pair anew")]
     NotThePeerOf(LinkName),
     /// A daemon holds the route.
-    #[error("the route is held by protocol {}; set `takeover = true` to take it", show::Protocol(*.protocol))]
+    #[error("it is held by protocol {}; set `takeover = true` to take it", show::Protocol(*.protocol))]
     HeldByDaemon {
         /// The RTPROT_* number of the route that is there.
         protocol: u8,
@@ -231,6 +255,9 @@ impl Reason {
                 | Self::LinkIsDown(_)
                 | Self::NoSuchAddress(_)
                 | Self::Tentative(_)
+                | Self::NoVlans(_)
+                | Self::NoCarrier(_)
+                | Self::NoSuchNexthop(_)
         )
     }
 
@@ -240,6 +267,13 @@ impl Reason {
             Self::NoMatch { wanted, .. } => observed.links().any(|link| wanted.holds(link)),
             Self::NoSuchLink(link) => observed.index_of(*link).is_some(),
             Self::LinkIsDown(link) => observed.link_named(*link).is_none_or(Link::is_up),
+            Self::NoSuchNexthop(id) => observed.nexthop(*id).is_some(),
+            Self::NoCarrier(link) => {
+                observed.link_named(*link).is_none_or(|link| link.flags & IFF_LOWER_UP != 0)
+            }
+            Self::NoVlans(link) => {
+                observed.link_named(*link).is_none_or(|link| has_vlans(link, observed))
+            }
             Self::NoSuchAddress(address) => {
                 let is_it = |own: &Address| own.key.prefix.address == *address;
                 observed.addresses().any(|own| is_it(own) && !own.is_tentative())
@@ -258,6 +292,15 @@ impl Reason {
 
 fn kind_or_none(kind: &KindName) -> String {
     if kind.is_empty() { "none".to_owned() } else { kind.to_string() }
+}
+
+/// Whether a link is a bridge, or a port of one.
+fn has_vlans(link: &Link, observed: &Network) -> bool {
+    let is_bridge = |link: &Link| {
+        let kind = Kind::by_name(link.kind.as_bytes());
+        kind.is_some_and(|kind| kind.has_vlans)
+    };
+    is_bridge(link) || observed.link(link.master).is_some_and(is_bridge)
 }
 
 impl Plan {

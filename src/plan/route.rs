@@ -11,7 +11,8 @@ use crate::model::change::{Change, NextHop, NextHops, RouteChange};
 use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
-    Hop, PROTOCOL_KERNEL, PROTOCOL_UNSPEC, Route, is_daemon_protocol, is_dead_end,
+    Hop, PROTOCOL_KERNEL, PROTOCOL_UNSPEC, RTN_BLACKHOLE, RTN_UNICAST, Route, is_daemon_protocol,
+    is_dead_end,
 };
 use crate::model::text::LinkName;
 
@@ -39,6 +40,13 @@ impl Diff<'_> {
                 Way::Open => open.push(*hop),
                 Way::Suspended => {}
                 Way::Blocked(reason) => reasons.push(reason),
+            }
+        }
+        if wanted.nexthop_id != 0 {
+            match self.way_of_nexthop(wanted.nexthop_id) {
+                Way::Open => {}
+                Way::Suspended => return self.plan.suspended.push(change.object()),
+                Way::Blocked(reason) => return self.block(subject, change.object(), reason),
             }
         }
         let is_waiting = !reasons.is_empty();
@@ -119,8 +127,9 @@ impl Diff<'_> {
 
     fn route_change(&self, wanted: &DesiredRoute) -> RouteChange {
         let DesiredRoute { to, via, dev, metric, table, route_type, .. } = *wanted;
-        let DesiredRoute { tos, scope, source, metrics, onlink, weight, .. } = *wanted;
+        let DesiredRoute { tos, scope, source, metrics, onlink, weight, nexthop_id, .. } = *wanted;
         RouteChange {
+            nexthop_id,
             via,
             dev,
             metric,
@@ -146,12 +155,17 @@ impl Diff<'_> {
     ) {
         let observed = self.observed;
         let slot = slot_of(wanted);
-        let is_as_wanted =
-            |now: &Route| self.has_hops(now, &hops_of(wanted), open) && self.is_alike(wanted, now);
+        let is_as_wanted = |now: &Route| {
+            let goes_there = match wanted.nexthop_id {
+                0 => self.has_hops(now, &hops_of(wanted), open),
+                id => now.nexthop_id == id,
+            };
+            goes_there && self.is_alike(wanted, now)
+        };
         if observed.routes_in(slot).any(is_as_wanted) {
             return;
         }
-        let has_gateway = open.iter().any(|hop| hop.via.is_some());
+        let has_gateway = open.iter().any(|hop| hop.via.is_some()) || wanted.nexthop_id != 0;
         let rank = Rank::Route { has_gateway };
         let Some(holder) = observed.routes_in(slot).next() else {
             let made = self.made(&change);
@@ -173,7 +187,8 @@ impl Diff<'_> {
     fn route_ipv6(&mut self, subject: Subject, wanted: &DesiredRoute, change: RouteChange) {
         let observed = self.observed;
         let slot = slot_of(wanted);
-        let rank = Rank::Route { has_gateway: wanted.via.is_some() };
+        let has_gateway = wanted.via.is_some() || wanted.nexthop_id != 0;
+        let rank = Rank::Route { has_gateway };
         let same_hop = observed.routes_in(slot).find(|now| self.is_same_hop(wanted, now));
         if let Some(now) = same_hop.filter(|now| self.is_refused(wanted, now)) {
             let reason = Reason::HeldByDaemon { protocol: now.protocol };
@@ -223,7 +238,9 @@ impl Diff<'_> {
         let is_same_way = now.key.via == wanted.via
             && dev.is_none_or(|dev| dev == Some(now.key.dev))
             && now.nexthop_id == 0;
-        now.key.route_type == wanted.route_type && (is_same_way || is_dead_end(wanted.route_type))
+        let is_same_object = wanted.nexthop_id != 0 && now.nexthop_id == wanted.nexthop_id;
+        let is_same_way = if wanted.nexthop_id == 0 { is_same_way } else { is_same_object };
+        is_of_type(wanted, now) && (is_same_way || is_dead_end(wanted.route_type))
     }
 
     /// On IPv4: whether all next hops are declared ones, and those that can be used are there.
@@ -246,12 +263,12 @@ impl Diff<'_> {
     /// Whether it is as declared in all but its next hops.
     fn is_alike(&self, wanted: &DesiredRoute, now: &Route) -> bool {
         let is_onlink = now.flags & RTNH_F_ONLINK != 0;
-        now.key.route_type == wanted.route_type
+        is_of_type(wanted, now)
             && now.protocol == self.desired.protocol()
             && now.scope == wanted.scope
             && now.source == wanted.source
             && now.metrics == wanted.metrics
-            && (wanted.to.is_ipv4() || is_onlink == wanted.onlink)
+            && (wanted.to.is_ipv4() || wanted.nexthop_id != 0 || is_onlink == wanted.onlink)
     }
 
     fn is_refused(&self, wanted: &DesiredRoute, now: &Route) -> bool {
@@ -267,6 +284,12 @@ impl Diff<'_> {
         let protocol = if is_sibling { PROTOCOL_UNSPEC } else { spelled.protocol };
         RouteChange { protocol, ..spelled }
     }
+}
+
+/// Whether it is of the declared type. One by a blackhole the kernel shows as a blackhole itself.
+fn is_of_type(wanted: &DesiredRoute, now: &Route) -> bool {
+    let is_by_object = wanted.nexthop_id != 0 && wanted.nexthop_id == now.nexthop_id;
+    now.key.route_type == wanted.route_type || (is_by_object && now.key.route_type == RTN_BLACKHOLE)
 }
 
 /// A route of `network` as the request that would make it.
@@ -285,12 +308,17 @@ pub(super) fn spelled(route: &Route, network: &Network) -> RouteChange {
         metric: slot.metric,
         table: slot.table,
         tos: slot.tos,
-        route_type: route.key.route_type,
+        // What it goes by may be a blackhole, of which the route itself is none.
+        route_type: match route.nexthop_id {
+            0 => route.key.route_type,
+            _ => RTN_UNICAST,
+        },
         scope: route.scope,
         source: route.source,
         metrics: route.metrics,
         onlink: route.flags & RTNH_F_ONLINK != 0,
         hops: NextHops::new(route.hops.iter().map(named)),
+        nexthop_id: route.nexthop_id,
         ..RouteChange::new(slot.to, route.protocol)
     }
 }

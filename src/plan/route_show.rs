@@ -20,6 +20,8 @@ impl Diff<'_> {
         for (key, number) in [("mtu", change.metrics.mtu), ("advmss", change.metrics.advmss)] {
             made.extend((number != 0).then(|| Difference::made(key, number)));
         }
+        let id = change.nexthop_id;
+        made.extend((id != 0).then(|| Difference::made("nhid", id)));
         let hops = change.hops.as_slice().len();
         made.extend((hops != 0).then(|| Difference::made("nexthops", count(hops))));
         made
@@ -27,13 +29,22 @@ impl Diff<'_> {
 
     pub(super) fn route_differences(&self, change: &RouteChange, now: &Route) -> Vec<Difference> {
         let mut differences = Vec::new();
-        self.hop_differences(change, now, &mut differences);
+        if change.nexthop_id != now.nexthop_id {
+            let shown = |id: u32| (id != 0).then_some(Shown::from(id));
+            let (from, to) = (shown(now.nexthop_id), shown(change.nexthop_id));
+            differences.push(Difference { key: "nhid", from, to });
+        }
+        if change.nexthop_id == 0 {
+            self.hop_differences(change, now, &mut differences);
+        }
         let mut push = |key, from: Shown, to: Shown| {
             if from != to {
                 differences.push(Difference::new(key, from, to));
             }
         };
-        push("type", type_shown(now.key.route_type), type_shown(change.route_type));
+        if change.nexthop_id == 0 {
+            push("type", type_shown(now.key.route_type), type_shown(change.route_type));
+        }
         push("scope", scope_shown(now.scope), scope_shown(change.scope));
         push("mtu", now.metrics.mtu.into(), change.metrics.mtu.into());
         push("advmss", now.metrics.advmss.into(), change.metrics.advmss.into());

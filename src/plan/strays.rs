@@ -34,6 +34,7 @@ impl Diff<'_> {
         }
         self.stray_addresses(owner);
         self.stray_routes(owner, &strays);
+        self.stray_nexthops(owner, &strays);
         self.stray_rules(owner);
         self.stray_neighbours(owner);
     }
@@ -122,6 +123,25 @@ impl Diff<'_> {
             if is_ours && !is_declared {
                 let removal = Change::DeleteRule(*rule);
                 self.step(Subject::Strays, Rank::DeleteRule, removal, Vec::new(), Vec::new());
+            }
+        }
+    }
+
+    /// The same of next hop objects; with them go the routes of others that use them.
+    fn stray_nexthops(&mut self, owner: &Owner, strays: &HashSet<u32>) {
+        let (observed, gone) = (self.observed, &self.desired.gone.nexthops);
+        let ours = observed.nexthops().filter(|it| it.protocol == owner.protocol && owner.prune);
+        for nexthop in ours {
+            let is_through_ours =
+                || observed.link(nexthop.dev).is_some_and(|dev| is_marked(dev, owner));
+            let is_ours = owner.protocol != PROTOCOL_DEFAULT
+                || gone.contains(&nexthop.id)
+                || is_through_ours();
+            let goes_along = strays.contains(&nexthop.dev);
+            if is_ours && !goes_along && self.index.nexthop(nexthop.id).is_none() {
+                let along = self.taken(Trigger::NexthopGone(nexthop.id));
+                let removal = Change::DeleteNexthop(nexthop.id);
+                self.step(Subject::Strays, Rank::DeleteNexthop, removal, Vec::new(), along);
             }
         }
     }

@@ -33,10 +33,11 @@ const ASKED_FLAGS: u32 =
 /// A network as it was, and how far a plan can have changed it.
 #[derive(Debug, Clone)]
 pub struct Undo {
-    before: Network,
+    pub(super) before: Network,
     links: BTreeSet<LinkName>,
     slots: HashSet<RouteSlot>,
-    protocol: u8,
+    pub(super) protocol: u8,
+    pub(super) nexthops: BTreeSet<u32>,
 }
 
 /// What a plan takes away and nothing can put back.
@@ -64,6 +65,7 @@ impl Undo {
             links: desired.links.iter().map(|link| link.name).collect(),
             slots: HashSet::new(),
             protocol: desired.protocol(),
+            nexthops: desired.nexthops.iter().map(|it| it.id).collect(),
         };
         undo.slots.extend(desired.routes.iter().map(super::index::slot_of));
         let mut lost = Vec::new();
@@ -96,15 +98,22 @@ impl Undo {
     /// The tables that it compares beside links, addresses and routes: what stands in them goes
     /// with links, whether any of it is declared or not.
     pub(crate) fn tables() -> Tables {
-        Tables::default().with(Table::Rules).with(Table::Neighbours)
+        let others =
+            [Table::Rules, Table::Neighbours, Table::BridgeVlans, Table::Fdb, Table::Nexthops];
+        Tables::default().and(others.into_iter().collect())
     }
 
     fn touch(&mut self, object: ObjectId) {
         match object {
             ObjectId::Link(link)
             | ObjectId::Address { link, .. }
-            | ObjectId::Neighbour { link, .. } => {
+            | ObjectId::Neighbour { link, .. }
+            | ObjectId::BridgeVlan { link, .. }
+            | ObjectId::Fdb { link, .. } => {
                 self.links.insert(link);
+            }
+            ObjectId::Nexthop(id) => {
+                self.nexthops.insert(id);
             }
             ObjectId::Route { to, metric, table, tos, .. } => {
                 self.slots.insert(RouteSlot { table, to, tos, metric });
@@ -131,9 +140,17 @@ impl Undo {
         (!can_be_made).then_some(Irrevocable::Link(name))
     }
 
+    /// Whether a route goes by a next hop object that is not ours: what the kernel shows of one may
+    /// not be all.
+    fn is_by_others(&self, route: &Route) -> bool {
+        let object = self.before.nexthop(route.nexthop_id);
+        route.nexthop_id != 0 && object.is_none_or(|it| it.protocol != self.protocol)
+    }
+
     fn uses_object(&self, object: &ObjectId) -> bool {
         let mut routes = self.before.routes();
-        routes.any(|route| route.nexthop_id != 0 && self.before.id_of_route(route.key) == *object)
+        routes
+            .any(|route| self.is_by_others(route) && self.before.id_of_route(route.key) == *object)
     }
 
     /// The next steps back from `now`; what they make possible comes with the next call. Empty
@@ -141,7 +158,17 @@ impl Undo {
     pub fn steps(&self, now: &Network) -> Plan {
         let mut steps = Vec::new();
         // What stands on a link comes once it is as it was.
-        for stage in [Self::links, Self::macs, Self::addresses, Self::routes, Self::others] {
+        let stages = [
+            Self::links,
+            Self::macs,
+            Self::vlans,
+            Self::fdb,
+            Self::addresses,
+            Self::nexthops,
+            Self::routes,
+            Self::others,
+        ];
+        for stage in stages {
             stage(self, now, &mut steps);
             if !steps.is_empty() {
                 break;
@@ -270,7 +297,10 @@ impl Undo {
     }
 
     /// Links in scope that are there, as they are and as they were.
-    fn pairs<'a>(&'a self, now: &'a Network) -> impl Iterator<Item = (&'a Link, &'a Link)> {
+    pub(super) fn pairs<'a>(
+        &'a self,
+        now: &'a Network,
+    ) -> impl Iterator<Item = (&'a Link, &'a Link)> {
         let links = self.before.links().filter(|link| self.links.contains(&link.name));
         links.filter_map(|then| Some((now.link_named(then.name)?, then)))
     }
@@ -337,7 +367,7 @@ impl Undo {
             let wanted = spelled(was, &self.before);
             let mut there = now.routes_in(was.key.slot).peekable();
             let is_taken = there.peek().is_some();
-            if there.any(|route| spelled(route, now) == wanted) || was.nexthop_id != 0 {
+            if there.any(|route| spelled(route, now) == wanted) {
                 continue;
             }
             changes.push(match is_taken && was.is_ipv4() {

@@ -103,6 +103,10 @@ fn is_moot(change: &Change, errno: i32) -> bool {
         Change::DeleteRule(_) | Change::DeleteNeighbour { .. } => {
             matches!(errno, libc::ENOENT | libc::ESRCH)
         }
+        Change::DeleteVlans { .. } | Change::DeleteFdb(_) | Change::DeleteNexthop(_) => {
+            errno == libc::ENOENT
+        }
+        Change::PutNexthop { replace: false, .. } => errno == libc::EEXIST,
         _ => false,
     }
 }

@@ -338,8 +338,14 @@ impl Reconcile {
     fn compare(&mut self, now: Instant, subject: Subject, view: &View<'_>, plan: &mut Plan) {
         let (network, standing) = (view.network, &view.standing);
         let position = match subject {
-            Subject::Link(at) | Subject::Addresses(at) => Some(at),
-            Subject::Route(_) | Subject::Rule(_) | Subject::Neighbour(_) | Subject::Strays => None,
+            Subject::Link(at) | Subject::Addresses(at) | Subject::Vlans(at) | Subject::Fdb(at) => {
+                Some(at)
+            }
+            Subject::Route(_)
+            | Subject::Rule(_)
+            | Subject::Neighbour(_)
+            | Subject::Nexthop(_)
+            | Subject::Strays => None,
         };
         let bound = position.and_then(|at| {
             let name = self.desired.links.get(at as usize)?.name;
@@ -385,7 +391,9 @@ impl Reconcile {
 
     /// Duplicate address detection takes a second or two, and ends with an event.
     fn note_tentative(&mut self, now: Instant, subject: Subject, blocked: &[Blocked]) {
-        if !blocked.iter().any(|it| matches!(it.reason, Reason::Tentative(_))) {
+        let passes =
+            |it: &Blocked| matches!(it.reason, Reason::Tentative(_) | Reason::NoCarrier(_));
+        if !blocked.iter().any(passes) {
             self.awaited.remove(&subject);
         } else if self.mode == Mode::Once {
             self.awaited.entry(subject).or_insert(Some(now + DAD_WAIT_MAX));
@@ -448,8 +456,10 @@ impl Reconcile {
         let link = match step.change.object() {
             ObjectId::Link(name) | ObjectId::Address { link: name, .. } => Some(name),
             ObjectId::Route { dev, .. } => dev,
-            ObjectId::Neighbour { link, .. } => Some(link),
-            ObjectId::Group(_) | ObjectId::Rule { .. } => None,
+            ObjectId::Neighbour { link, .. }
+            | ObjectId::BridgeVlan { link, .. }
+            | ObjectId::Fdb { link, .. } => Some(link),
+            ObjectId::Group(_) | ObjectId::Rule { .. } | ObjectId::Nexthop(_) => None,
         };
         let goes = |pending: &Pending| {
             let deleted = pending.step.change.object();
@@ -501,5 +511,11 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         }
         Change::CreateRule(_) | Change::DeleteRule(_) => true,
         Change::PutNeighbour { link, .. } | Change::DeleteNeighbour { link, .. } => exists(*link),
+        Change::PutVlans { link, .. } | Change::DeleteVlans { link, .. } => exists(*link),
+        Change::PutNexthop { nexthop, .. } => nexthop.dev.is_none_or(exists),
+        Change::DeleteNexthop(_) => true,
+        Change::PutFdb { entry, .. } | Change::DeleteFdb(entry) => {
+            exists(entry.link) && entry.via.is_none_or(exists)
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::model::kind::DISABLE_IPV6;
 use crate::model::link::Link;
 use crate::model::netconf::NetconfScope;
 use crate::model::network::Network;
+use crate::model::nexthop::Nexthop;
 use crate::model::object::{Event, Object, What};
 use crate::model::text::LinkName;
 use crate::plan::Subject;
@@ -26,6 +27,10 @@ impl Reconcile {
             What::Changed { before, after } => {
                 let (before_up, after_up) = (is_up(before), is_up(after));
                 self.touch_name(before, after, noticed);
+                // What was behind one port is behind another one.
+                if matches!(before, Object::Fdb(_)) {
+                    self.touch(before, noticed, network, false);
+                }
                 self.touch(after, noticed, network, after_up && !before_up);
             }
             What::Deleted(object) => self.touch(object, noticed, network, false),
@@ -97,6 +102,18 @@ impl Reconcile {
                     self.mark(Subject::Rule(position), noticed);
                 }
             }
+            Object::BridgeVlan(it) => {
+                let position = self.position_of(it.key.index, network);
+                if let Some(position) = position.filter(|at| self.index.has_vlans(*at)) {
+                    self.mark(Subject::Vlans(position), noticed);
+                }
+            }
+            Object::Fdb(it) => {
+                let position = self.position_of(it.dev, network);
+                if let Some(position) = position.filter(|at| self.index.has_fdb(*at)) {
+                    self.mark(Subject::Fdb(position), noticed);
+                }
+            }
             Object::Neighbour(it) => {
                 let name = network.name_of(it.key.index);
                 let declared = name.and_then(|dev| self.index.neighbour(dev, it.key.address));
@@ -106,8 +123,22 @@ impl Reconcile {
                     None => {}
                 }
             }
+            Object::Nexthop(it) => self.touch_nexthop(it, noticed, enables),
             // Nothing of these is declared, and a keeper does not follow them.
             _ => {}
+        }
+    }
+
+    /// The groups that it is in, and the routes that go by it, too.
+    fn touch_nexthop(&mut self, it: &Nexthop, noticed: Noticed, enables: bool) {
+        for subject in self.index.touched_by_nexthop(it.id).to_vec() {
+            self.mark(subject, noticed);
+        }
+        if self.index.nexthop(it.id).is_none() && self.prunes(it.protocol) {
+            self.mark(Subject::Strays, noticed);
+        }
+        if enables {
+            self.release(noticed);
         }
     }
 
@@ -122,17 +153,19 @@ impl Reconcile {
         for subject in self.index.routes_from(key.prefix.address).to_vec() {
             self.mark(subject, noticed);
         }
-        let position = self
-            .bindings
-            .position(key.index)
-            .or_else(|| self.index.link(network.name_of(key.index)?));
-        if let Some(position) = position {
+        if let Some(position) = self.position_of(key.index, network) {
             self.mark(Subject::Addresses(position), noticed);
             // Turning IPv6 off or on is not told, but what becomes of the addresses is.
             if !key.prefix.is_ipv4() && self.declares(position, DISABLE_IPV6) {
                 self.look_at(key.index);
             }
         }
+    }
+
+    /// The declared link that was found as the one of that index, or has its name.
+    fn position_of(&self, index: u32, network: &Network) -> Option<u32> {
+        let found = self.bindings.position(index);
+        found.or_else(|| self.index.link(network.name_of(index)?))
     }
 
     fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {

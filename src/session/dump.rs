@@ -207,7 +207,8 @@ impl Dumps {
             self.state = State::Draining;
             return DumpStep::Restart;
         }
-        if errno != 0 {
+        let is_lacking = errno == libc::EOPNOTSUPP && table.may_be_lacking();
+        if errno != 0 && !is_lacking {
             return self.retry(now, table, errno);
         }
         if self.lost_parts {

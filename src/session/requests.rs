@@ -168,6 +168,11 @@ fn notification_bytes(change: &Change) -> usize {
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
         Change::CreateRule(_) | Change::DeleteRule(_) => 2 * 1024,
         Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 2 * 1024,
+        Change::PutFdb { .. } | Change::DeleteFdb(_) => 2 * 1024,
+        // With it go the routes that use it, of which IPv6 tells.
+        Change::PutNexthop { .. } | Change::DeleteNexthop(_) => 16 * 1024,
+        // One of the VLANs, and one of the port in the old way.
+        Change::PutVlans { .. } | Change::DeleteVlans { .. } => 4 * 1024,
         Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 2 * 1024,
     }
 }

@@ -5,6 +5,8 @@
 //! the rooms above.
 
 mod address;
+mod bridge_vlan;
+mod fdb;
 mod link;
 mod neighbour;
 mod netconf;
@@ -62,7 +64,7 @@ pub(crate) enum Decoded<'a> {
         shared: bool,
     },
     /// An object of any other type: RTM_NEWNEIGH, RTM_NEWRULE, RTM_NEWNETCONF, RTM_NEWNSID,
-    /// RTM_NEWNEXTHOP and their RTM_DEL*.
+    /// RTM_NEWNEXTHOP, RTM_NEWVLAN and their RTM_DEL*.
     Object {
         /// The object as it is, or was; of settings a part.
         object: Object,
@@ -123,10 +125,17 @@ pub(crate) fn decode<'a>(
             route::decode(payload, false, replaced, sink)?;
         }
         RTM_DELROUTE => route::decode(payload, true, false, sink)?,
-        RTM_NEWNEIGH => sink(neighbour::decode(payload, false)?),
-        RTM_DELNEIGH => sink(neighbour::decode(payload, true)?),
+        RTM_NEWNEIGH | RTM_DELNEIGH => {
+            let deleted = message.message_type == RTM_DELNEIGH;
+            sink(match payload.first() {
+                Some(&AF_BRIDGE) => fdb::decode(payload, deleted)?,
+                _ => neighbour::decode(payload, deleted)?,
+            });
+        }
         RTM_NEWRULE => sink(rule::decode(payload, false)?),
         RTM_DELRULE => sink(rule::decode(payload, true)?),
+        RTM_NEWVLAN => bridge_vlan::decode(payload, false, sink)?,
+        RTM_DELVLAN => bridge_vlan::decode(payload, true, sink)?,
         RTM_NEWNETCONF => sink(netconf::decode(payload, false)?),
         RTM_DELNETCONF => sink(netconf::decode(payload, true)?),
         RTM_NEWNSID => sink(nsid::decode(payload, false)?),

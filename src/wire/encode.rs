@@ -6,8 +6,11 @@
 //! ([`request_ack`]).
 
 mod address;
+mod bridge_vlan;
+mod fdb;
 mod link;
 mod neighbour;
+mod nexthop;
 mod route;
 mod rule;
 
@@ -18,7 +21,10 @@ use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 
 use super::numbers::flags::*;
-use super::numbers::{TableNumbers, of_table};
+use super::numbers::{
+    RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELVLAN, RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWVLAN,
+    TableNumbers, of_table,
+};
 use super::view::{MESSAGE_FLAGS_OFFSET, MESSAGE_HEADER_BYTES};
 use crate::model::change::Change;
 use crate::model::network::Table;
@@ -33,20 +39,12 @@ pub(crate) enum EncodeError {
 }
 
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
-/// zero, which asks for everything.
+/// zero but for the family, which asks for everything.
 pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
-    let TableNumbers { get, header_bytes, .. } = of_table(table);
-    let bytes = MESSAGE_HEADER_BYTES + header_bytes;
-    let start = out.len();
-    out.resize(start + bytes, 0);
-    let mut header = NetlinkHeader::default();
-    header.length = bytes as u32;
-    header.message_type = get;
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    header.sequence_number = sequence;
-    if let Some(message) = out.get_mut(start..) {
-        header.emit(message);
-    }
+    let TableNumbers { get, family, header_bytes, .. } = of_table(table);
+    let mut payload = vec![0; header_bytes];
+    payload.first_mut().into_iter().for_each(|first| *first = family);
+    append_bytes(get, NLM_F_DUMP, &payload, sequence, out);
 }
 
 /// Appends the request for a dump of the routes of one protocol, of one routing table, of both or
@@ -89,6 +87,10 @@ pub(crate) fn change(
         let index = resolve(name).filter(|&index| index != 0);
         index.ok_or(EncodeError::UnknownLink(name))
     };
+    if let Some((message_type, flags, payload)) = spelled_here(change, &resolve)? {
+        append_bytes(message_type, flags, &payload, sequence, out);
+        return Ok(());
+    }
     const CREATE: u16 = NLM_F_CREATE | NLM_F_EXCL;
     const REPLACE: u16 = NLM_F_CREATE | NLM_F_REPLACE;
     const APPEND: u16 = NLM_F_CREATE | NLM_F_APPEND;
@@ -154,9 +156,44 @@ pub(crate) fn change(
             let message = neighbour::message(resolve(*link)?, *address);
             (RouteNetlinkMessage::DelNeighbour(message), 0)
         }
+        // The others have been written above.
+        _ => return Ok(()),
     };
     append(message, flags, sequence, out);
     Ok(())
+}
+
+/// The type, flags and payload of a message that no crate spells, or not all of it.
+fn spelled_here(
+    change: &Change,
+    resolve: &impl Fn(LinkName) -> Result<u32, EncodeError>,
+) -> Result<Option<(u16, u16, Vec<u8>)>, EncodeError> {
+    Ok(Some(match *change {
+        Change::PutVlans { link, first, last, pvid, untagged, replace: _ } => {
+            let index = resolve(link)?;
+            (RTM_NEWVLAN, 0, bridge_vlan::payload(index, first, last, pvid, untagged))
+        }
+        Change::DeleteVlans { link, first, last } => {
+            let index = resolve(link)?;
+            (RTM_DELVLAN, 0, bridge_vlan::payload(index, first, last, false, false))
+        }
+        Change::PutNexthop { nexthop, replace } => {
+            let dev = nexthop.dev.map(resolve).transpose()?;
+            let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
+            (RTM_NEWNEXTHOP, NLM_F_CREATE | flags, nexthop::payload(&nexthop, dev))
+        }
+        Change::DeleteNexthop(id) => (RTM_DELNEXTHOP, 0, nexthop::deletion(id)),
+        Change::PutFdb { entry, replace: _ } => {
+            let via = entry.via.map(resolve).transpose()?;
+            let payload = fdb::payload(&entry, resolve(entry.link)?, via);
+            (RTM_NEWNEIGH, fdb::put_flags(&entry), payload)
+        }
+        Change::DeleteFdb(entry) => {
+            let via = entry.via.map(resolve).transpose()?;
+            (RTM_DELNEIGH, 0, fdb::payload(&entry, resolve(entry.link)?, via))
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Sets NLM_F_ACK on the message that begins at `offset` of `buffer`.
@@ -172,6 +209,33 @@ pub(crate) fn request_ack(buffer: &mut [u8], offset: usize) {
     debug_assert!(flags.is_some(), "no message at {offset}");
     if let Some(flags) = flags {
         *flags = (u16::from_ne_bytes(*flags) | NLM_F_ACK).to_ne_bytes();
+    }
+}
+
+/// An attribute as it stands in a payload.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    // Values here are some bytes long.
+    let len = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+    let mut attribute = [len.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    attribute.extend(value);
+    attribute.resize(attribute.len().next_multiple_of(4), 0);
+    attribute
+}
+
+fn append_bytes(message_type: u16, flags: u16, payload: &[u8], sequence: u32, out: &mut BytesMut) {
+    let bytes = MESSAGE_HEADER_BYTES + payload.len();
+    let start = out.len();
+    out.resize(start + bytes, 0);
+    let mut header = NetlinkHeader::default();
+    header.length = bytes as u32;
+    header.message_type = message_type;
+    header.flags = NLM_F_REQUEST | flags;
+    header.sequence_number = sequence;
+    if let Some(message) = out.get_mut(start..) {
+        header.emit(message);
+    }
+    if let Some(rest) = out.get_mut(start + MESSAGE_HEADER_BYTES..) {
+        rest.copy_from_slice(payload);
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) const RTM_NEWNEIGH: u16 = 28;
 pub(super) const RTM_DELNEIGH: u16 = 29;
 pub(super) const RTM_NEWRULE: u16 = 32;
 pub(super) const RTM_DELRULE: u16 = 33;
+pub(super) const RTM_NEWVLAN: u16 = 112;
+pub(super) const RTM_DELVLAN: u16 = 113;
 pub(super) const RTM_NEWNETCONF: u16 = 80;
 pub(super) const RTM_DELNETCONF: u16 = 81;
 pub(super) const RTM_NEWNSID: u16 = 88;
@@ -117,10 +119,19 @@ pub(super) const RTM_F_CLONED: u32 = 0x200;
 // Attributes of a neighbour (`linux/neighbour.h`).
 pub(super) const NDA_DST: u16 = 1;
 pub(super) const NDA_LLADDR: u16 = 2;
+pub(super) const NDA_VLAN: u16 = 5;
+pub(super) const NDA_PORT: u16 = 6;
+pub(super) const NDA_VNI: u16 = 7;
+pub(super) const NDA_IFINDEX: u16 = 8;
+pub(super) const NDA_MASTER: u16 = 9;
+pub(super) const NDA_SRC_VNI: u16 = 11;
 pub(super) const NDA_PROTOCOL: u16 = 12;
 pub(super) const NDA_FLAGS_EXT: u16 = 15;
 /// `ndm_flags`: the address is answered for, not asked for.
 pub(super) const NTF_PROXY: u8 = 0x08;
+/// `ndm_flags`: the entry is the link's own, or that of its master.
+pub(super) const NTF_SELF: u8 = 0x02;
+pub(super) const NTF_MASTER: u8 = 0x04;
 
 // Attributes of a rule (`linux/fib_rules.h`).
 pub(super) const FRA_DST: u16 = 1;
@@ -169,10 +180,23 @@ pub(super) const NHA_OIF: u16 = 5;
 pub(super) const NHA_GATEWAY: u16 = 6;
 pub(super) const NHA_FDB: u16 = 11;
 
+// VLANs of bridges (`linux/if_bridge.h`).
+pub(super) const BRIDGE_VLANDB_ENTRY: u16 = 1;
+pub(super) const BRIDGE_VLANDB_ENTRY_INFO: u16 = 1;
+pub(super) const BRIDGE_VLANDB_ENTRY_RANGE: u16 = 2;
+pub(super) const BRIDGE_VLAN_INFO_PVID: u16 = 2;
+pub(super) const BRIDGE_VLAN_INFO_UNTAGGED: u16 = 4;
+/// The greatest VLAN; 4095 is reserved (VLAN_VID_MASK less one).
+pub(super) const VLAN_VID_MAX: u16 = 4094;
+/// The bit of an attribute's type that says that others are in it (`linux/netlink.h`).
+pub(super) const NLA_F_NESTED: u16 = 0x8000;
+
 /// How a table is asked for and announced.
 pub(super) struct TableNumbers {
     /// The RTM_GET* message.
     pub(super) get: u16,
+    /// The family that is asked for, the header's first byte.
+    pub(super) family: u8,
     /// The bytes of the header that the request carries, with padding.
     pub(super) header_bytes: usize,
     /// The groups of its notifications (RTNLGRP_* of `linux/rtnetlink.h`).
@@ -191,8 +215,14 @@ pub(super) const fn of_table(table: Table) -> TableNumbers {
         Table::Netconf => (82, 4, &[24, 25]),
         Table::Nsids => (90, 4, &[28]),
         Table::Nexthops => (106, 8, &[32]),
+        Table::BridgeVlans => (114, 8, &[33]),
+        Table::Fdb => (30, 12, &[3]),
     };
-    TableNumbers { get, header_bytes, groups }
+    let family = match table {
+        Table::BridgeVlans | Table::Fdb => AF_BRIDGE,
+        _ => AF_UNSPEC,
+    };
+    TableNumbers { get, family, header_bytes, groups }
 }
 
 /// The groups whose notifications keep these tables true, each once.

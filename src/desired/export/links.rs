@@ -25,6 +25,8 @@ const ASKED_FLAGS: &[&str] = &["noprefixroute", "nodad", "home", "mngtmpaddr"];
 struct Block {
     fields: Vec<Field>,
     addresses: Vec<String>,
+    vlans: Option<Vec<String>>,
+    fdb: Vec<String>,
     comments: Vec<String>,
 }
 
@@ -65,7 +67,11 @@ impl Export<'_> {
         let is_made = self.kind(link, &mut block);
         self.common(link, is_made, &mut block);
         self.addresses(link, &mut block);
-        let says_nothing = block.fields.is_empty() && block.addresses.is_empty();
+        block.vlans = self.vlans(link);
+        block.fdb = self.fdb(link);
+        let has_lists =
+            !block.addresses.is_empty() || block.vlans.is_some() || !block.fdb.is_empty();
+        let says_nothing = block.fields.is_empty() && !has_lists;
         if link.is_loopback() && says_nothing {
             return;
         }
@@ -81,6 +87,12 @@ impl Export<'_> {
             several => {
                 let _ = writeln!(document, "addresses = [\n    {},\n]", several.join(",\n    "));
             }
+        }
+        if let Some(vlans) = &block.vlans {
+            let _ = writeln!(document, "vlans = [{}]", vlans.join(", "));
+        }
+        if !block.fdb.is_empty() {
+            let _ = writeln!(document, "fdb = [\n    {},\n]", block.fdb.join(",\n    "));
         }
         for comment in &block.comments {
             let _ = writeln!(document, "# {comment}");

@@ -23,9 +23,7 @@ impl Export<'_> {
             if comes_by_itself {
                 continue;
             }
-            let object = route.nexthop_id != 0;
             let reason = not_ours(route.protocol)
-                .or(object.then(|| format!("it goes by next hop object {}", route.nexthop_id)))
                 .or(self.names_are_lost(route).then(|| "its link is out of reach".to_owned()));
             entry(document, "route", &self.route(route), reason.as_deref());
         }
@@ -43,15 +41,17 @@ impl Export<'_> {
         // A default is of the family of its gateway.
         let hops = route.hops.iter().map(|hop| hop.via);
         let gateway = hops.chain([route.key.via]).flatten().next();
-        let is_default =
-            slot.to.len == 0 && gateway.is_some_and(|gateway| gateway.is_ipv4() == is_ipv4);
+        let is_default = route.nexthop_id == 0
+            && slot.to.len == 0
+            && gateway.is_some_and(|gateway| gateway.is_ipv4() == is_ipv4);
         fields.push("to", if is_default { quoted("default") } else { string(slot.to) });
-        if route.key.route_type != RTN_UNICAST {
+        if route.key.route_type != RTN_UNICAST && route.nexthop_id == 0 {
             fields.named("type", type_name(route.key.route_type), route.key.route_type.into());
         }
         // Routes that lead nowhere stand on the loopback device in IPv6.
         let leads_somewhere = route.key.route_type < 6;
-        if route.hops.is_empty() && leads_somewhere {
+        fields.number("nhid", route.nexthop_id, 0);
+        if route.hops.is_empty() && leads_somewhere && route.nexthop_id == 0 {
             fields.option("via", route.key.via.map(string));
             fields.option("dev", self.name(route.key.dev).map(|dev| quoted(&text(dev))));
             if route.flags & RTNH_F_ONLINK != 0 {
@@ -70,7 +70,7 @@ impl Export<'_> {
         fields.option("source", route.source.map(string));
         fields.number("mtu", route.metrics.mtu, 0);
         fields.number("advmss", route.metrics.advmss, 0);
-        if !route.hops.is_empty() {
+        if !route.hops.is_empty() && route.nexthop_id == 0 {
             let hops: Vec<_> = route.hops.iter().map(|hop| self.hop(hop)).collect();
             fields.push("nexthops", format!("[{}]", hops.join(", ")));
         }

@@ -1,6 +1,8 @@
 //! The tables beside links, addresses and routes: what is peculiar to each, and the rest alike.
 
 use super::{Cause, Event, Fate, Key, Mirror, Object, Table, Trigger, What};
+use crate::model::bridge_vlan::BridgeVlan;
+use crate::model::fdb::FdbEntry;
 use crate::model::link::{IFF_LOWER_UP, IFF_RUNNING, Link};
 use crate::model::netconf::{Netconf, NetconfScope};
 use crate::model::nexthop::Nexthop;
@@ -23,8 +25,15 @@ impl Mirror {
             return;
         }
         let key = object.key();
+        if let (Object::Fdb(entry), false) = (&object, deleted) {
+            self.note_shared_state(entry, tell);
+        }
+        if let (Object::BridgeVlan(member), false) = (&object, deleted) {
+            self.note_pvid(member, tell);
+        }
         let kept = match object {
             _ if deleted => None,
+            Object::Fdb(it) => it.is_followed().then_some(Object::Fdb(it)),
             Object::Neighbour(it) => {
                 it.followed(self.network.neighbour(it.key)).map(Object::Neighbour)
             }
@@ -58,6 +67,7 @@ impl Mirror {
             return;
         }
         let object = match object {
+            Object::Fdb(it) if !it.is_followed() => return,
             Object::Neighbour(it) => {
                 let Some(it) = it.followed(self.network.neighbour(it.key)) else { return };
                 Object::Neighbour(it)
@@ -70,6 +80,7 @@ impl Mirror {
                 self.note_double(&it);
                 Object::Rule(it)
             }
+            Object::BridgeVlan(it) => Object::BridgeVlan(self.with_pvid_as_told(it)),
             other => other,
         };
         if self.is_news(&object.key(), |_| Fate::Stays) {
@@ -140,6 +151,65 @@ impl Mirror {
             self.take_along(Trigger::NexthopGone(id), tell);
         } else if self.network.routes_by_nexthop(id).next().is_some() {
             self.doubt.raise();
+        }
+    }
+
+    /// A link has one PVID: another one that becomes it takes that from the one before, and the
+    /// kernel tells of the other alone (`__vlan_add_pvid` in net/bridge/br_vlan.c).
+    fn note_pvid(&mut self, member: &BridgeVlan, tell: &mut impl FnMut(Event)) {
+        if !member.pvid {
+            return;
+        }
+        let is_before = |it: &&BridgeVlan| it.pvid && it.key != member.key;
+        let before = self.network.bridge_vlans_of(member.key.index).find(is_before).copied();
+        if let Some(before) = before {
+            self.touch(Key::BridgeVlan(before.key));
+            let after = BridgeVlan { pvid: false, ..before };
+            self.store(Object::BridgeVlan(after), Cause::Derived, 0, tell);
+        }
+    }
+
+    /// A part of a dump may be older than the news of another PVID.
+    fn with_pvid_as_told(&self, member: BridgeVlan) -> BridgeVlan {
+        let was_told = |other: &BridgeVlan| {
+            let key = Key::BridgeVlan(other.key);
+            self.reading.as_ref().is_some_and(|reading| reading.touched.contains(&key))
+        };
+        let mut others = self.network.bridge_vlans_of(member.key.index);
+        let has_other =
+            others.any(|other| other.pvid && other.key != member.key && was_told(other));
+        BridgeVlan { pvid: member.pvid && !has_other, ..member }
+    }
+
+    /// What leads to several other ends of a tunnel has one state, and the kernel tells of the end
+    /// that is added alone (`vxlan_fdb_update_existing` in drivers/net/vxlan/vxlan_core.c).
+    fn note_shared_state(&mut self, entry: &FdbEntry, tell: &mut impl FnMut(Event)) {
+        if entry.key.remote.is_none() {
+            return;
+        }
+        let group = |it: &FdbEntry| (it.key.on, it.key.mac, it.key.vid, it.key.source_vni);
+        let differs = |it: &&FdbEntry| {
+            let is_other = it.key != entry.key && it.key.remote.is_some();
+            is_other
+                && group(it) == group(entry)
+                && (it.state, it.flags) != (entry.state, entry.flags)
+        };
+        let others: Vec<_> = self.network.fdb().filter(differs).copied().collect();
+        for other in others {
+            let after = FdbEntry { state: entry.state, flags: entry.flags, ..other };
+            self.touch(Key::Fdb(other.key));
+            self.store(Object::Fdb(after), Cause::Derived, 0, tell);
+        }
+    }
+
+    /// What stands on a link that is gone, and is not told of by itself.
+    pub(super) fn take_others_of(&mut self, index: u32, tell: &mut impl FnMut(Event)) {
+        let vlans = self.network.bridge_vlans_of(index).map(|member| Key::BridgeVlan(member.key));
+        let fdb = self.network.fdb().filter(|it| it.dev == index || it.key.on == index);
+        let fdb = fdb.map(|it| Key::Fdb(it.key));
+        for key in vlans.chain(fdb).collect::<Vec<_>>() {
+            self.touch(key.clone());
+            self.remove(&key, Cause::Derived, 0, tell);
         }
     }
 

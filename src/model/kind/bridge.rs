@@ -7,6 +7,7 @@ pub(super) static KIND: Kind = Kind {
     mtu_follows_ports: true,
     ..Kind::new("bridge", "a software switch; links join it with `master`", KEYS)
         .with_ports(Some(&PORT))
+        .with_vlans()
 };
 
 const KEYS: &[Key] = &[

@@ -47,6 +47,10 @@ pub struct Kind {
     pub mac_only_at_creation: bool,
     /// Whether other links can be its ports, with it as their `master`.
     pub can_have_ports: bool,
+    /// Whether it switches between its ports: they and it are members of VLANs.
+    pub has_vlans: bool,
+    /// Whether it has a forwarding database of its own, of other ends by hardware address.
+    pub has_fdb: bool,
     /// Whether a link must be down to become its port. It is brought up by joining.
     pub ports_join_down: bool,
     /// Whether its MTU falls to that of a port which joins, until one is set.
@@ -89,6 +93,8 @@ impl Kind {
             shorthands: &[],
             mac_only_at_creation: false,
             can_have_ports: false,
+            has_vlans: false,
+            has_fdb: false,
             ports_join_down: false,
             mtu_follows_ports: false,
             mtu_within_lower: false,
@@ -102,6 +108,16 @@ impl Kind {
     const fn with_ports(mut self, port: Option<&'static Kind>) -> Self {
         self.can_have_ports = true;
         self.port = port;
+        self
+    }
+
+    const fn with_fdb(mut self) -> Self {
+        self.has_fdb = true;
+        self
+    }
+
+    const fn with_vlans(mut self) -> Self {
+        self.has_vlans = true;
         self
     }
 }

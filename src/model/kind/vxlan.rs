@@ -58,4 +58,5 @@ pub(super) static KIND: Kind = Kind::new(
             .only_at_creation()
             .default("false"),
     ],
-);
+)
+.with_fdb();

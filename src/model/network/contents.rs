@@ -12,6 +12,8 @@ impl Network {
             Object::Route(it) => self.put_route(it).map(Object::Route),
             Object::Nexthop(it) => self.nexthops.insert(it.id, it).map(Object::Nexthop),
             Object::Neighbour(it) => self.neighbours.insert(it.key, it).map(Object::Neighbour),
+            Object::BridgeVlan(it) => self.bridge_vlans.insert(it.key, it).map(Object::BridgeVlan),
+            Object::Fdb(it) => self.fdb.insert(it.key, it).map(Object::Fdb),
             Object::Rule(it) => self.rules.replace(it).map(Object::Rule),
             Object::Netconf(it) => self.netconf.insert(it.key, it).map(Object::Netconf),
             Object::Nsid(it) => self.nsids.replace(it).map(Object::Nsid),
@@ -26,6 +28,8 @@ impl Network {
             ObjectKey::Route(key) => self.remove_route(*key).map(Object::Route),
             ObjectKey::Nexthop(id) => self.nexthops.remove(id).map(Object::Nexthop),
             ObjectKey::Neighbour(key) => self.neighbours.remove(key).map(Object::Neighbour),
+            ObjectKey::BridgeVlan(key) => self.bridge_vlans.remove(key).map(Object::BridgeVlan),
+            ObjectKey::Fdb(key) => self.fdb.remove(key).map(Object::Fdb),
             ObjectKey::Rule(rule) => self.rules.take(&**rule).map(Object::Rule),
             ObjectKey::Netconf(key) => self.netconf.remove(key).map(Object::Netconf),
             ObjectKey::Nsid(nsid) => self.nsids.take(nsid).map(Object::Nsid),
@@ -40,6 +44,10 @@ impl Network {
             ObjectKey::Route(key) => self.routes.get(key).cloned().map(Object::Route),
             ObjectKey::Nexthop(id) => self.nexthops.get(id).cloned().map(Object::Nexthop),
             ObjectKey::Neighbour(key) => self.neighbours.get(key).copied().map(Object::Neighbour),
+            ObjectKey::BridgeVlan(key) => {
+                self.bridge_vlans.get(key).copied().map(Object::BridgeVlan)
+            }
+            ObjectKey::Fdb(key) => self.fdb.get(key).copied().map(Object::Fdb),
             ObjectKey::Rule(rule) => self.rules.get(&**rule).copied().map(Object::Rule),
             ObjectKey::Netconf(key) => self.netconf.get(key).copied().map(Object::Netconf),
             ObjectKey::Nsid(nsid) => self.nsids.get(nsid).copied().map(Object::Nsid),
@@ -54,6 +62,8 @@ impl Network {
             ObjectKey::Route(key) => self.routes.contains_key(key),
             ObjectKey::Nexthop(id) => self.nexthops.contains_key(id),
             ObjectKey::Neighbour(key) => self.neighbours.contains_key(key),
+            ObjectKey::BridgeVlan(key) => self.bridge_vlans.contains_key(key),
+            ObjectKey::Fdb(key) => self.fdb.contains_key(key),
             ObjectKey::Rule(rule) => self.rules.contains(&**rule),
             ObjectKey::Netconf(key) => self.netconf.contains_key(key),
             ObjectKey::Nsid(nsid) => self.nsids.contains(nsid),
@@ -70,6 +80,10 @@ impl Network {
             Table::Neighbours => {
                 Box::new(self.neighbours.keys().copied().map(ObjectKey::Neighbour))
             }
+            Table::BridgeVlans => {
+                Box::new(self.bridge_vlans.keys().copied().map(ObjectKey::BridgeVlan))
+            }
+            Table::Fdb => Box::new(self.fdb.keys().copied().map(ObjectKey::Fdb)),
             Table::Rules => Box::new(self.rules.iter().map(|it| ObjectKey::Rule(Box::new(*it)))),
             Table::Netconf => Box::new(self.netconf.keys().copied().map(ObjectKey::Netconf)),
             Table::Nsids => Box::new(self.nsids.iter().copied().map(ObjectKey::Nsid)),

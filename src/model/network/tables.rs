@@ -14,6 +14,10 @@ pub enum Table {
     Routes,
     /// The neighbours of both families.
     Neighbours,
+    /// The VLANs of bridges and their ports.
+    BridgeVlans,
+    /// The forwarding entries of bridges and tunnels that were put there to stay.
+    Fdb,
     /// The rules of both families.
     Rules,
     /// The settings of both families on each link, on all, and by default.
@@ -24,12 +28,14 @@ pub enum Table {
 
 impl Table {
     /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Links,
         Self::Addresses,
         Self::Nexthops,
         Self::Routes,
         Self::Neighbours,
+        Self::BridgeVlans,
+        Self::Fdb,
         Self::Rules,
         Self::Netconf,
         Self::Nsids,
@@ -40,7 +46,12 @@ impl Table {
     pub(crate) const fn stands_on(self) -> &'static [Self] {
         match self {
             Self::Links | Self::Rules | Self::Nsids => &[],
-            Self::Addresses | Self::Nexthops | Self::Neighbours | Self::Netconf => &[Self::Links],
+            Self::Addresses
+            | Self::Nexthops
+            | Self::Neighbours
+            | Self::BridgeVlans
+            | Self::Fdb
+            | Self::Netconf => &[Self::Links],
             Self::Routes => &[Self::Links, Self::Addresses],
         }
     }
@@ -48,7 +59,15 @@ impl Table {
     /// Whether the kernel may leave out of a dump of it what stood there throughout, when
     /// something else changed: it goes on at a position, and does not say what moved.
     pub const fn may_be_skipped(self) -> bool {
-        matches!(self, Self::Routes | Self::Neighbours | Self::Nsids)
+        matches!(
+            self,
+            Self::Routes | Self::Neighbours | Self::BridgeVlans | Self::Fdb | Self::Nsids
+        )
+    }
+
+    /// Whether a kernel can be without it, and refuses its dump with EOPNOTSUPP: it is empty then.
+    pub(crate) const fn may_be_lacking(self) -> bool {
+        matches!(self, Self::BridgeVlans)
     }
 }
 
@@ -57,13 +76,13 @@ impl Table {
 /// Links are in every set that is followed, and addresses where routes are: what the kernel
 /// takes away with them it does not announce.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tables(u8);
+pub struct Tables(u16);
 
 impl Tables {
     /// None.
     pub const NONE: Self = Self(0);
     /// All of them.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(u16::MAX);
 
     /// The same, and that one.
     #[must_use]

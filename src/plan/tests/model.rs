@@ -70,15 +70,22 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
         | Change::DeleteRule(_)
         | Change::PutNeighbour { .. }
         | Change::DeleteNeighbour { .. } => apply_rest(network, change),
+        Change::PutVlans { .. }
+        | Change::DeleteVlans { .. }
+        | Change::PutFdb { .. }
+        | Change::DeleteFdb(_)
+        | Change::PutNexthop { .. }
+        | Change::DeleteNexthop(_) => super::model_rest::apply(network, change),
         Change::CreateRoute(route) => put_route(network, route, false),
         Change::ReplaceRoute(route) => put_route(network, route, true),
         Change::DeleteRoute(route) => {
             let dev = route.dev.map(|dev| find(network, dev)).transpose()?;
             let found = network.routes_in(slot_of(route)).find(|now| {
                 let via = now.key.via.filter(|_| now.hops.is_empty());
-                via == route.via
+                (via == route.via || route.nexthop_id != 0)
                     && now.key.route_type == route.route_type
                     && dev.is_none_or(|dev| dev == now.key.dev)
+                    && now.nexthop_id == route.nexthop_id
                     && (now.protocol == route.protocol || route.protocol == 0)
             });
             let key = found.ok_or(format!("no {route:?}"))?.key;
@@ -218,7 +225,7 @@ pub(crate) fn route(key: RouteKey, protocol: u8, replaced: bool) -> Route {
     Route { key, protocol, scope, flags, source, nexthop_id, metrics, hops, replaced }
 }
 
-fn find(network: &Network, name: LinkName) -> Result<u32, String> {
+pub(super) fn find(network: &Network, name: LinkName) -> Result<u32, String> {
     network.index_of(name).ok_or(format!("no link {name}"))
 }
 
@@ -244,6 +251,10 @@ fn create(network: &mut Network, new: &NewLink) -> Result<(), String> {
     link.group = new.group.unwrap_or(0);
     link.master = new.master.map(|master| find(network, master)).transpose()?.unwrap_or(0);
     link.port = port_of(network, link.master);
+    let (own, has_vlans) = (index, new.settings.kind.has_vlans);
+    if has_vlans || link.port.is_some() {
+        super::model_rest::join_bridge(network, own);
+    }
     link.flags = if new.up { IFF_UP } else { 0 };
     if let Some(lower) = new.settings.lower() {
         let lower = find(network, lower)?;
@@ -313,6 +324,10 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
     link.group = update.group.unwrap_or(link.group);
     if let Some(master) = update.master {
         link.master = if master.is_empty() { 0 } else { find(network, master)? };
+        super::model_rest::leave_bridge(network, index);
+        if link.master != 0 {
+            super::model_rest::join_bridge(network, index);
+        }
         link.port = port_of(network, link.master);
     }
     if let Some(wanted) = update.port {
@@ -342,6 +357,8 @@ fn set(network: &mut Network, update: &LinkUpdate) -> Result<(), String> {
 fn delete(network: &mut Network, index: u32) {
     let Some(gone) = network.link(index).cloned() else { return };
     take_along(network, Trigger::LinkGone(index));
+    super::model_rest::leave_bridge(network, index);
+    super::model_rest::forget_fdb(network, index);
     network.remove_link(index);
     let others: Vec<_> = network.links().cloned().collect();
     for other in others {
@@ -351,6 +368,7 @@ fn delete(network: &mut Network, index: u32) {
         if stands_on_it || (gone.lower == other.index && other.lower == index) {
             delete(network, other.index);
         } else if other.master == index {
+            super::model_rest::leave_bridge(network, other.index);
             network.put_link(Link { master: 0, port: None, ..other });
         }
     }
@@ -362,7 +380,11 @@ fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Resu
     let several = change.hops.as_slice().iter();
     let several = several.map(|hop| (hop.via, hop.dev, hop.weight, hop.onlink));
     let ways: Vec<_> = one.into_iter().chain(several).collect();
-    if ways.is_empty() && !is_dead_end(change.route_type) {
+    let ways = if change.nexthop_id == 0 { ways } else { Vec::new() };
+    if change.nexthop_id != 0 && network.nexthop(change.nexthop_id).is_none() {
+        return Err(format!("{change:?}: no such next hop"));
+    }
+    if ways.is_empty() && change.nexthop_id == 0 && !is_dead_end(change.route_type) {
         return Err(format!("{change:?}: through nothing"));
     }
     let mut hops = Vec::new();
@@ -376,7 +398,9 @@ fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Resu
         }
     }
     let slot = slot_of(change);
-    let first = hops.first().copied();
+    let by_object = network.nexthop(change.nexthop_id);
+    let by_object = by_object.map(|it| Hop { via: it.via, dev: it.dev, weight: 1, onlink: false });
+    let first = hops.first().copied().or(by_object);
     let (via, dev) = first.map_or((None, 0), |hop| (hop.via, hop.dev));
     let key = RouteKey { slot, via, dev, route_type: change.route_type };
     let others: Vec<_> = network.routes_in(slot).map(|route| route.key).collect();
@@ -392,7 +416,8 @@ fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Resu
     let hops = if hops.len() > 1 { hops.into() } else { Box::default() };
     let (scope, source, metrics) = (change.scope, change.source, change.metrics);
     let plain = route(key, change.protocol, false);
-    network.put_route(Route { scope, source, metrics, flags, hops, ..plain });
+    let nexthop_id = change.nexthop_id;
+    network.put_route(Route { scope, source, metrics, flags, hops, nexthop_id, ..plain });
     Ok(())
 }
 
@@ -427,7 +452,10 @@ fn slot_of(change: &RouteChange) -> RouteSlot {
     RouteSlot { table: change.table, to: change.to, tos: change.tos, metric: change.metric }
 }
 
-fn take_along(network: &mut Network, trigger: Trigger) {
+pub(super) fn take_along(network: &mut Network, trigger: Trigger) {
+    if let Trigger::LinkDown(index) | Trigger::LinkGone(index) = trigger {
+        super::model_rest::drop_nexthops(network, index);
+    }
     if let Trigger::LinkDown(index) | Trigger::LinkGone(index) = trigger {
         let keys = network.neighbours().map(|it| it.key).filter(|key| key.index == index);
         for key in keys.collect::<Vec<_>>() {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::model;
 use super::random::{self, Random};
-use crate::desired::{Desired, PROTOCOL_DEFAULT, State};
+use crate::desired::{Desired, DesiredFdb, PROTOCOL_DEFAULT, State};
 use crate::model::change::{Change, LinkUpdate, NewLink, Op, RouteChange};
 use crate::model::link::Link;
 use crate::model::network::Network;
@@ -152,8 +152,13 @@ fn needs(change: &Change) -> Vec<LinkName> {
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
             route.devs().collect()
         }
-        Change::CreateRule(_) | Change::DeleteRule(_) => Vec::new(),
-        Change::PutNeighbour { link, .. } | Change::DeleteNeighbour { link, .. } => {
+        Change::CreateRule(_) | Change::DeleteRule(_) | Change::DeleteNexthop(_) => Vec::new(),
+        Change::PutNexthop { nexthop, .. } => nexthop.dev.into_iter().collect(),
+        Change::PutFdb { entry, .. } | Change::DeleteFdb(entry) => vec![entry.link],
+        Change::PutNeighbour { link, .. }
+        | Change::DeleteNeighbour { link, .. }
+        | Change::PutVlans { link, .. }
+        | Change::DeleteVlans { link, .. } => {
             vec![*link]
         }
     }
@@ -242,6 +247,49 @@ fn may_change_rest(desired: &Desired, change: &Change) -> bool {
                 desired.neighbours().iter().any(|it| (it.dev, it.address) == (*link, *address));
             desired.owner().is_some_and(|owner| owner.prune) && !is_declared
         }
+        Change::PutNexthop { nexthop, .. } => {
+            let declared = desired.nexthops().iter().find(|it| it.id == nexthop.id);
+            let members = nexthop.members.as_slice();
+            nexthop.protocol == desired.protocol()
+                && declared.is_some_and(|it| {
+                    let is_it = (it.via, it.dev) == (nexthop.via, nexthop.dev);
+                    is_it && members.iter().all(|member| it.group.contains(member))
+                })
+        }
+        Change::DeleteNexthop(id) => {
+            let is_declared = desired.nexthops().iter().any(|it| it.id == *id);
+            desired.owner().is_some_and(|owner| owner.prune) || is_declared
+        }
+        Change::PutFdb { entry, .. } => {
+            let mut of_link = desired.links().iter().filter(|it| it.name == entry.link);
+            let is_it =
+                |own: &DesiredFdb| (own.mac, own.vid, own.dst) == (entry.mac, entry.vid, entry.dst);
+            of_link.any(|it| it.fdb.iter().flatten().any(is_it))
+        }
+        Change::DeleteFdb(entry) => {
+            let of_link = desired.links().iter().find(|it| it.name == entry.link);
+            let is_ours = of_link.is_some_and(|it| it.settings.is_some() || it.peer_of.is_some());
+            let declared = of_link.and_then(|it| it.fdb.as_ref());
+            let is_it =
+                |own: &DesiredFdb| (own.mac, own.vid, own.dst) == (entry.mac, entry.vid, entry.dst);
+            is_ours && declared.is_some_and(|all| !all.iter().any(is_it))
+        }
+        Change::PutVlans { link, first, last, pvid, untagged, .. } => {
+            let of_link = desired.links().iter().filter(|it| it.name == *link);
+            let declared: Vec<_> = of_link.flat_map(|it| it.vlans.iter().flatten()).collect();
+            (*first..=*last).all(|vid| {
+                let mut own = declared.iter().filter(|it| (it.first..=it.last).contains(&vid));
+                own.any(|it| (it.pvid, it.untagged) == (*pvid, *untagged))
+            })
+        }
+        Change::DeleteVlans { link, first, last } => {
+            let of_link = desired.links().iter().find(|it| it.name == *link);
+            let declared = of_link.and_then(|it| it.vlans.as_ref());
+            let is_declared = |vid| {
+                declared.is_some_and(|all| all.iter().any(|it| (it.first..=it.last).contains(&vid)))
+            };
+            declared.is_some() && !(*first..=*last).any(is_declared)
+        }
         _ => false,
     }
 }
@@ -255,6 +303,7 @@ fn may_put(desired: &Desired, route: &RouteChange) -> bool {
             wanted.hops.iter().any(|hop| (hop.via, hop.dev) == (route.via, route.dev));
         (wanted.to, wanted.tos, wanted.metric, wanted.table)
             == (route.to, route.tos, route.metric, route.table)
+            && wanted.nexthop_id == route.nexthop_id
             && (wanted.source, wanted.metrics) == (route.source, route.metrics)
             && wanted.route_type == route.route_type
             && hops.iter().all(|hop| wanted.hops.contains(hop))
@@ -276,7 +325,10 @@ fn may_delete(desired: &Desired, network: &Network, route: &RouteChange) -> bool
             && (now.protocol == route.protocol || route.protocol == 0)
     });
     let is_same_hop = |wanted: &crate::desired::DesiredRoute| {
-        wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev)
+        let is_same_object = wanted.nexthop_id != 0 && wanted.nexthop_id == route.nexthop_id;
+        let is_same_way =
+            wanted.via == route.via && wanted.dev.is_none_or(|dev| Some(dev) == route.dev);
+        is_same_object || is_same_way
     };
     let was_pushed_in = network.routes().any(|now| now.replaced && now.key.via == route.via);
     let mut slots = desired.routes().iter().filter(in_slot).peekable();

@@ -6,16 +6,18 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::model;
 use crate::desired::{
-    Desired, DesiredAddress, DesiredBuilder, DesiredNeighbour, ExtraAddresses, LinkDeclaration,
-    LinkMatch, Owner, PROTOCOL_DEFAULT, RouteDeclaration, State,
+    Desired, DesiredAddress, DesiredBuilder, DesiredFdb, DesiredNeighbour, DesiredNexthop,
+    DesiredVlan, ExtraAddresses, LinkDeclaration, LinkMatch, Owner, PROTOCOL_DEFAULT,
+    RouteDeclaration, State,
 };
 use crate::model::address::{AddressKey, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_PERMANENT, Prefix};
-use crate::model::change::{Change, LinkUpdate, NextHop};
+use crate::model::change::{Change, FdbChange, LinkUpdate, NextHop};
 use crate::model::glob::Glob;
 use crate::model::identity::{Alias, AltName};
 use crate::model::kind::{Kind, Settings, Value};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
+use crate::model::nexthop::Member;
 use crate::model::object::Object;
 use crate::model::route::{
     Metrics, RTN_BLACKHOLE, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE, RouteKey, RouteSlot,
@@ -92,9 +94,11 @@ pub(crate) fn plain(random: &mut Random) -> Desired {
     let mut desired = valid(random, plain_route);
     for link in &mut desired.links {
         (link.port, link.alias, link.altnames) = (None, None, None);
+        (link.vlans, link.fdb) = (None, None);
     }
     desired.rules.clear();
     desired.neighbours.clear();
+    desired.nexthops.clear();
     for own in desired.links.iter_mut().flat_map(|link| link.addresses.iter_mut().flatten()) {
         *own = DesiredAddress::new(own.prefix);
     }
@@ -122,6 +126,11 @@ fn builder(random: &mut Random, route: fn(&mut Random) -> RouteDeclaration) -> D
     }
     for _ in 0..random.below(5) {
         builder = builder.route(route(random));
+    }
+    for id in 5..8 {
+        if random.one_in(2) {
+            builder = builder.nexthop(nexthop(random, id));
+        }
     }
     for _ in 0..random.below(4) {
         builder = builder.rule(rule(random, 0));
@@ -192,7 +201,9 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
     if random.one_in(3) && !is_bridge && own != "mv0" {
         link = link.mtu(1300 + 100 * u32::try_from(random.below(3)).unwrap_or(0));
     }
+    let mut has_master = false;
     if random.one_in(3) && matches!(own, "v0" | "p0" | "p1" | "i0" | "e1") {
+        has_master = true;
         link = link.master(name(random.pick(&BRIDGES).expect("some")));
         if matches!(own, "v0" | "p1" | "i0") {
             let port = Kind::by_name(b"bridge").and_then(|kind| kind.port).expect("a table");
@@ -200,6 +211,13 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
             let port = Settings::new(port).with("cost", cost);
             link = port.into_iter().fold(link, LinkDeclaration::port);
         }
+    }
+    let is_port = matches!(own, "v0" | "p1" | "i0" | "e1");
+    if (is_bridge || is_port) && random.one_in(2) {
+        link = link.vlans(vlans(random));
+    }
+    if random.one_in(2) && (is_port && has_master || own == "vx0") {
+        link = link.fdb(fdb(random, at, own == "vx0"));
     }
     if random.one_in(2) {
         let pool = [(1, true), (2, true), (1, false), (2, false)];
@@ -216,6 +234,40 @@ fn described(random: &mut Random, at: usize, mut link: LinkDeclaration) -> LinkD
         }
     }
     link
+}
+
+/// Some of a few addresses, behind a port or behind other ends of a tunnel.
+fn fdb(random: &mut Random, at: usize, is_tunnel: bool) -> Vec<DesiredFdb> {
+    let mut all = Vec::new();
+    for number in 0..3_u8 {
+        if random.one_in(2) {
+            continue;
+        }
+        let mac = [2, 0, 0, 0, u8::try_from(at).unwrap_or(0), number];
+        let dst = |random: &mut Random| address(120, 1 + u8::from(random.one_in(2)), true);
+        all.push(match is_tunnel {
+            true if number == 0 => DesiredFdb::behind([0; 6], dst(random)),
+            true => DesiredFdb::behind(mac, dst(random)),
+            false => DesiredFdb::new(mac),
+        });
+    }
+    all
+}
+
+/// Some of a few VLANs, of which one may be the PVID.
+fn vlans(random: &mut Random) -> Vec<DesiredVlan> {
+    let mut vlans = Vec::new();
+    if random.one_in(2) {
+        let untagged = random.one_in(2);
+        let vid = 1 + u16::try_from(random.below(3)).unwrap_or(0);
+        vlans.push(DesiredVlan { pvid: true, untagged, ..DesiredVlan::new(vid) });
+    }
+    if random.one_in(2) {
+        let last = 10 + u16::try_from(random.below(4)).unwrap_or(0);
+        let untagged = random.one_in(3);
+        vlans.push(DesiredVlan { untagged, ..DesiredVlan::range(10, last) });
+    }
+    vlans
 }
 
 fn declared_address(random: &mut Random, prefix: Prefix) -> DesiredAddress {
@@ -237,6 +289,8 @@ fn route(random: &mut Random) -> RouteDeclaration {
     if random.one_in(6) {
         let types = [RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_THROW];
         route = route.route_type(*random.pick(&types).expect("some"));
+    } else if random.one_in(5) {
+        route = route.nexthop_id(5 + u32::try_from(random.below(3)).unwrap_or(0));
     } else if random.one_in(5) {
         let count = 2 + random.below(2);
         let hops: Vec<_> = (0..count).map(|_| next_hop(random, is_ipv4)).collect();
@@ -302,6 +356,23 @@ fn rule(random: &mut Random, protocol: u8) -> Rule {
     rule
 }
 
+/// A next hop object, or a group of them.
+fn nexthop(random: &mut Random, id: u32) -> DesiredNexthop {
+    let at = random.below(LINKS.len());
+    match random.below(4) {
+        0 if id == 7 => {
+            let weight = 1 + u16::try_from(random.below(2)).unwrap_or(0);
+            DesiredNexthop::of(id, [Member { id: 5, weight }, Member { id: 6, weight: 1 }])
+        }
+        1 => DesiredNexthop { blackhole: true, ..DesiredNexthop::new(id) },
+        2 => DesiredNexthop { dev: Some(name(LINKS[at])), ..DesiredNexthop::new(id) },
+        _ => {
+            let by = DesiredNexthop::by(id, address(at, 9, true), name(LINKS[at]));
+            DesiredNexthop { onlink: true, ..by }
+        }
+    }
+}
+
 /// A link, or a label that stands for it.
 fn link_or_label(random: &mut Random, at: usize) -> LinkName {
     let is_label = LINKS[at] == "e1" && random.one_in(2);
@@ -359,17 +430,22 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
     let links: Vec<_> = network.links().cloned().collect();
     let Some(link) = random.pick(&links).cloned() else { return };
     let at = LINKS.iter().position(|own| name(own) == link.name).unwrap_or(50);
-    match random.below(7) {
+    match random.below(8) {
         5 => drop(network.put_link(link.with_identity(|it| it.alias = Box::from(*b"theirs")))),
         6 => {
             let altname = AltName::truncated(format!("theirs-{}", link.name).as_bytes());
             drop(network.put_link(link.with_identity(|it| it.altnames = [altname].into())));
         }
+        7 => meddle_with_vlans(random, network, &link),
         4 => drop(network.put_link(Link { group: Owner::new("sim").doomed(), ..link })),
         0 => {
             // Those on it fall along.
             let update = LinkUpdate { mtu: Some(1234), ..LinkUpdate::new(link.name) };
             let _ = model::apply(network, &Change::SetLink(update));
+        }
+        1 if random.one_in(2) => {
+            let id = 5 + u32::try_from(random.below(3)).unwrap_or(0);
+            let _ = model::apply(network, &Change::DeleteNexthop(id));
         }
         1 => {
             let flags = if random.one_in(2) { IFF_UP } else { 0 };
@@ -395,5 +471,22 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
                 network.put_route(model::route(key, protocol, !is_free));
             }
         }
+    }
+}
+
+/// Someone else makes a port a member of a VLAN, or the PVID another one.
+fn meddle_with_vlans(random: &mut Random, network: &mut Network, link: &Link) {
+    let vid = 1 + u16::try_from(random.below(20)).unwrap_or(0);
+    let (pvid, untagged) = (random.one_in(2), random.one_in(2));
+    let link = link.name;
+    let put = Change::PutVlans { link, first: vid, last: vid, pvid, untagged, replace: false };
+    // Of what is no port the kernel refuses it.
+    let _ = model::apply(network, &put);
+    let [at, number] = [LINKS.len(), 4].map(|below| u8::try_from(random.below(below)).unwrap_or(0));
+    let mac = [2, 0, 0, 0, at, number];
+    let dst = random.one_in(2).then(|| address(120, 3, true));
+    let entry = FdbChange { link, mac, vid: 0, dst, port: 0, vni: 0, via: None };
+    for replace in [false, true] {
+        let _ = model::apply(network, &Change::PutFdb { entry, replace });
     }
 }

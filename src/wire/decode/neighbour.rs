@@ -1,7 +1,7 @@
 //! RTM_NEWNEIGH and RTM_DELNEIGH of IPv4 and IPv6.
 //!
-//! Proxies are passed over, for the kernel announces none; so are the forwarding entries of
-//! family AF_BRIDGE, which are another table.
+//! Proxies are passed over, for the kernel announces none; so is what is of another
+//! family.
 
 use super::super::numbers::*;
 use super::super::view::{Malformed, attributes, u16_at, u32_at};
@@ -12,14 +12,14 @@ use crate::model::text::Mac;
 
 // `struct ndmsg` (`linux/neighbour.h`): u8 family, u8 pad, u16 pad, i32 index, u16 state,
 // u8 flags, u8 type.
-const HEADER_BYTES: usize = 12;
-const INDEX_OFFSET: usize = 4;
-const STATE_OFFSET: usize = 8;
-const FLAGS_OFFSET: usize = 10;
+pub(super) const HEADER_BYTES: usize = 12;
+pub(super) const INDEX_OFFSET: usize = 4;
+pub(super) const STATE_OFFSET: usize = 8;
+pub(super) const FLAGS_OFFSET: usize = 10;
 
 /// How far the bits of NDA_FLAGS_EXT stand above those of `ndm_flags` (NTF_EXT_SHIFT in
 /// include/net/neighbour.h).
-const FLAGS_EXT_SHIFT: u32 = 8;
+pub(super) const FLAGS_EXT_SHIFT: u32 = 8;
 
 pub(super) fn decode(payload: &[u8], deleted: bool) -> Result<Decoded<'static>, Malformed> {
     const SHORT: Malformed = Malformed("a neighbour message is shorter than its header");

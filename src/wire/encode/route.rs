@@ -20,7 +20,7 @@ pub(super) fn put(
 ) -> Result<RouteMessage, EncodeError> {
     let mut message = message(route, resolve)?;
     message.header.scope = RouteScope::from(route.scope);
-    message.header.flags.set(RouteFlags::Onlink, route.onlink);
+    message.header.flags.set(RouteFlags::Onlink, route.onlink && route.nexthop_id == 0);
     let Metrics { mtu, advmss } = route.metrics;
     let mut metrics = Vec::new();
     metrics.extend((mtu != 0).then_some(RouteMetric::Mtu(mtu)));
@@ -74,6 +74,10 @@ fn message(
     }
     if route.metric != 0 {
         attributes.push(RouteAttribute::Priority(route.metric));
+    }
+    if route.nexthop_id != 0 {
+        attributes.push(RouteAttribute::NhId(route.nexthop_id));
+        return Ok(message);
     }
     let RouteChange { via, dev, weight, onlink, .. } = *route;
     let only = NextHop { via, dev, weight, onlink };

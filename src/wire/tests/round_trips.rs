@@ -14,9 +14,12 @@ use super::super::numbers::flags::*;
 use super::decode_all;
 use crate::model::address::Prefix;
 use crate::model::change::{
-    AddressAttributes, Change, LinkUpdate, NewLink, NewPeer, NextHop, NextHops, RouteChange,
+    AddressAttributes, Change, FdbChange, LinkUpdate, Members, NewLink, NewPeer, NextHop, NextHops,
+    NexthopChange, RouteChange,
 };
+use crate::model::fdb::Remote;
 use crate::model::kind::{KEYS_MAX, Kind, Settings, Value, ValueType};
+use crate::model::nexthop::Member;
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::object::Object;
 use crate::model::route::{Hop, Metrics};
@@ -265,6 +268,90 @@ proptest! {
         };
         prop_assert_eq!((read.key.index, read.key.address), (INDEX, address));
         prop_assert_eq!((read.mac, read.state, read.protocol), (Some(mac), 0x80, protocol));
+    }
+
+    #[test]
+    fn vlans_come_back_as_they_went(
+        first in 1..4095_u16, more in 0..9_u16, pvid: bool, untagged: bool,
+    ) {
+        let last = (first + more).min(4094);
+        let link = LinkName::valid(b"x0").unwrap();
+        let put = Change::PutVlans { link, first, last, pvid, untagged, replace: false };
+        let mut vids = Vec::new();
+        for decoded in decode_all(&encoded(&put)) {
+            let Decoded::Object { object: Object::BridgeVlan(read), deleted: false } = decoded
+            else {
+                panic!("{decoded:?}");
+            };
+            prop_assert_eq!(read.key.index, INDEX);
+            prop_assert_eq!((read.pvid, read.untagged), (pvid, untagged));
+            vids.push(read.key.vid);
+        }
+        prop_assert_eq!(vids, (first..=last).collect::<Vec<_>>());
+        let bytes = encoded(&Change::DeleteVlans { link, first, last });
+        let decoded = decode_all(&bytes);
+        let is_gone = |it: &Decoded<'_>| matches!(it, Decoded::Object { deleted: true, .. });
+        prop_assert!(decoded.iter().all(is_gone));
+        prop_assert_eq!(decoded.len(), usize::from(last - first) + 1);
+    }
+
+    #[test]
+    fn next_hop_objects_come_back_as_they_went(
+        id in 1..u32::MAX, via in prop::option::of(address()), onlink: bool, protocol: u8,
+        group in prop::collection::vec((1..u32::MAX, 1..257_u16), 0..5),
+    ) {
+        let link = LinkName::valid(b"x0").unwrap();
+        let members = group.iter().map(|&(id, weight)| Member { id, weight });
+        let (is_single, is_ipv6) = (group.is_empty(), via.is_some_and(|via| via.is_ipv6()));
+        let via = via.filter(|_| is_single);
+        let nexthop = NexthopChange {
+            id, is_ipv6, via, dev: is_single.then_some(link), onlink: onlink && is_single,
+            blackhole: false, protocol, members: Members::new(members.clone()),
+        };
+        let bytes = encoded(&Change::PutNexthop { nexthop, replace: true });
+        let decoded = decode_all(&bytes);
+        let [Decoded::Object { object: Object::Nexthop(read), deleted: false }] = &decoded[..]
+        else {
+            panic!("{decoded:?}");
+        };
+        prop_assert_eq!((read.id, read.via, read.protocol), (id, via, protocol));
+        prop_assert_eq!(read.dev, if is_single { INDEX } else { 0 });
+        prop_assert_eq!(read.is_ipv4, is_single.then_some(!is_ipv6));
+        prop_assert_eq!(read.flags & 4 != 0, onlink && is_single);
+        prop_assert_eq!(&read.group[..], &members.collect::<Vec<_>>()[..]);
+        let bytes = encoded(&Change::DeleteNexthop(id));
+        let decoded = decode_all(&bytes);
+        let [Decoded::Object { object: Object::Nexthop(gone), deleted: true }] = &decoded[..]
+        else {
+            panic!("{decoded:?}");
+        };
+        prop_assert_eq!(gone.id, id);
+    }
+
+    #[test]
+    fn forwarding_entries_come_back_as_they_went(
+        mac: [u8; 6], vid in 0..4095_u16, dst in prop::option::of(address()), port: u16,
+        vni in 0..0x00ff_ffff_u32,
+    ) {
+        let link = LinkName::valid(b"x0").unwrap();
+        let (vid, port, vni) = if dst.is_some() { (0, port, vni) } else { (vid, 0, 0) };
+        let entry = FdbChange { link, mac, vid, dst, port, vni, via: dst.map(|_| link) };
+        for change in [Change::PutFdb { entry, replace: false }, Change::DeleteFdb(entry)] {
+            let bytes = encoded(&change);
+            let decoded = decode_all(&bytes);
+            if dst.is_none() {
+                // The kernel alone names the bridge.
+                prop_assert_eq!(&decoded[..], &[Decoded::Ignored]);
+                continue;
+            }
+            let [Decoded::Object { object: Object::Fdb(read), deleted }] = &decoded[..] else {
+                panic!("{decoded:?}");
+            };
+            prop_assert_eq!(*deleted, matches!(change, Change::DeleteFdb(_)));
+            let remote = Remote { dst: dst.unwrap(), port, vni, via: INDEX };
+            prop_assert_eq!((read.key.on, read.dev, read.key.mac), (INDEX, INDEX, mac));
+            prop_assert_eq!((read.remote, read.is_static()), (Some(remote), true));
+        }
     }
 
     #[test]
