@@ -5,6 +5,7 @@ use super::values::Fault;
 use crate::model::identity::{ALIAS_BYTES_MAX, ALTNAME_BYTES_MAX, Alias, AltName};
 
 /// An alias as it is given. The kernel shows it up to its first zero.
+#[cfg(feature = "document")]
 pub(super) fn alias(text: &[u8]) -> Result<Alias, Fault> {
     let Some(alias) = Alias::new(text) else {
         let message = format!("an alias has at most {ALIAS_BYTES_MAX} bytes, not {}", text.len());
@@ -22,6 +23,7 @@ pub(super) fn check_alias(alias: Alias) -> Result<(), Fault> {
 }
 
 /// An alternative name as it is given.
+#[cfg(feature = "document")]
 pub(super) fn altname(text: &[u8]) -> Result<AltName, Fault> {
     let Some(name) = AltName::new(text) else {
         let message = format!("an alternative name has at most {ALTNAME_BYTES_MAX} bytes");

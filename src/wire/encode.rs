@@ -110,11 +110,6 @@ pub(crate) fn change(
         Change::DeleteAltname { link, altname } => {
             (RouteNetlinkMessage::DelLinkProp(link::altname(resolve(*link)?, *altname)), 0)
         }
-        Change::SetSysctls { .. } => {
-            // The host never sends it.
-            debug_assert!(false, "no message says it: {change:?}");
-            return Ok(());
-        }
         Change::DeleteLink(name) => {
             let mut message = LinkMessage::default();
             message.header.index = resolve(*name)?;
@@ -156,7 +151,7 @@ pub(crate) fn change(
             let message = neighbour::message(resolve(*link)?, *address);
             (RouteNetlinkMessage::DelNeighbour(message), 0)
         }
-        // The others have been written above.
+        // Files under /proc/sys take no messages, and the others have been written above.
         _ => return Ok(()),
     };
     append(message, flags, sequence, out);

@@ -25,16 +25,7 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
         Change::CreateLink(new) => create(network, new),
         Change::SetLink(update) => set(network, update),
         Change::AddAltname { .. } | Change::DeleteAltname { .. } => altname(network, change),
-        Change::SetSysctls { link, settings } => {
-            let index = find(network, *link)?;
-            let link = network.link(index).ok_or("a link")?.clone();
-            if settings.by_name(DISABLE_IPV6) == Some(Value::Bool(true)) {
-                take_along(network, Trigger::Ipv6Off(index));
-            }
-            let common = link.common.widened().overlaid_with(settings).narrowed();
-            network.put_link(Link { common, ..link });
-            Ok(())
-        }
+        Change::SetSysctls { link, settings } => set_sysctls(network, *link, settings),
         Change::DeleteLink(name) => {
             let index = find(network, *name)?;
             delete(network, index);
@@ -93,6 +84,17 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             Ok(())
         }
     }
+}
+
+fn set_sysctls(network: &mut Network, link: LinkName, settings: &Settings) -> Result<(), String> {
+    let index = find(network, link)?;
+    let link = network.link(index).ok_or("a link")?.clone();
+    if settings.by_name(DISABLE_IPV6) == Some(Value::Bool(true)) {
+        take_along(network, Trigger::Ipv6Off(index));
+    }
+    let common = link.common.widened().overlaid_with(settings).narrowed();
+    network.put_link(Link { common, ..link });
+    Ok(())
 }
 
 /// The changes of alternative names.
