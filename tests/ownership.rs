@@ -200,13 +200,14 @@ fn one_among_the_doomed_that_cannot_be_deleted_costs_nothing_else() {
             let (asker, mut requests) = (Asker::open(), Requests::default());
             for turn in 0.. {
                 // Of everyone, of the owner, of the doomed.
-                let turn = if is_over.load(Ordering::Relaxed) { 0 } else { turn % 3 };
+                let is_last = is_over.load(Ordering::Relaxed);
+                let turn = if is_last { 0 } else { turn % 3 };
                 let group = [0u32, 4710, 4711][turn];
                 requests.link(RTM_NEWLINK, 0, 1, (0, 0), |it| {
                     it.attribute(IFLA_GROUP, &group.to_ne_bytes());
                 });
                 asker.send(&mut requests);
-                if is_over.load(Ordering::Relaxed) {
+                if is_last {
                     return;
                 }
                 std::thread::sleep(Duration::from_micros(200));
