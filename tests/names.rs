@@ -45,6 +45,10 @@ fn names_are_given_to_links_up_and_down_and_taken_again() {
         ip("link property add dev dev0 altname theirs");
         let (_folder, path) = document(DOCUMENT);
         let file = path.to_string_lossy().into_owned();
+        let planned = text(&run(&["plan", &file]).stdout);
+        for line in ["    alias to the lab\n", "    altname lab\n", "    altname spare0\n"] {
+            assert!(planned.contains(line), "{planned}");
+        }
         assert_converges(&file);
         let up0 = vec!["a-very-long-name-of-it".to_owned(), "lab".to_owned()];
         assert_eq!(names_of("up0"), (value!("to the lab"), up0));
