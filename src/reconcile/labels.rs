@@ -137,6 +137,11 @@ impl Reconcile {
                 changed.push(Subject::Route(at));
             }
         }
+        for (at, nexthop) in (0..).zip(&after.nexthops) {
+            if before.nexthops.get(at as usize) != Some(nexthop) {
+                changed.push(Subject::Nexthop(at));
+            }
+        }
         for (at, rule) in (0..).zip(&after.rules) {
             if before.rules.get(at as usize) != Some(rule) {
                 changed.push(Subject::Rule(at));
