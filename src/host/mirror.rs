@@ -436,8 +436,7 @@ impl Mirror {
             }
         }
         self.doubt.note(trigger, &self.network);
-        let is_ahead = self.reading.as_ref().is_some_and(|reading| !reading.ahead.is_empty());
-        if (is_ahead || !self.is_whole) && self.is_unclear(trigger) {
+        if self.reading.is_some() && self.is_unclear(trigger) {
             self.doubt.raise();
         }
     }
@@ -451,9 +450,26 @@ impl Mirror {
                 return false;
             }
         };
-        let is_unclear = |route: &Route| fate(trigger, route) == Fate::Unclear;
+        let is_ahead = self.reading.as_ref().is_some_and(|reading| !reading.ahead.is_empty());
+        let trusts_others = self.is_whole && !is_ahead;
+        let is_unclear = |route: &Route| {
+            fate(trigger, route) == Fate::Unclear
+                && !(trusts_others && self.is_vouched_for(route, link))
+        };
         let mut routes = self.network.routes_through(link);
-        routes.any(|route| is_unclear(route) && self.is_fresh(&Key::Route(route.key)))
+        routes.any(|route| self.is_fresh(&Key::Route(route.key)) && is_unclear(route))
+    }
+
+    /// Whether another next hop that is known by news too keeps the route where that link is down.
+    /// A sibling that is known only from before may be what the reading is for; the hops of an IPv4
+    /// route are its own.
+    fn is_vouched_for(&self, route: &Route, link: u32) -> bool {
+        let is_up = |dev: u32| dev != link && self.network.link(dev).is_some_and(Link::is_up);
+        let mut others = self.network.routes_in(route.key.slot);
+        route.is_ipv4()
+            || others.any(|it| {
+                it.key.via.is_some() && is_up(it.key.dev) && self.is_fresh(&Key::Route(it.key))
+            })
     }
 
     /// Whether an address that went while the tables were read may have taken a route along. A
