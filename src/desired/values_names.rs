@@ -2,7 +2,9 @@
 
 use super::limits::ALTNAMES_MAX;
 use super::values::Fault;
-use crate::model::identity::{ALIAS_BYTES_MAX, ALTNAME_BYTES_MAX, Alias, AltName};
+#[cfg(feature = "document")]
+use crate::model::identity::{ALIAS_BYTES_MAX, ALTNAME_BYTES_MAX};
+use crate::model::identity::{Alias, AltName};
 
 /// An alias as it is given. The kernel shows it up to its first zero.
 #[cfg(feature = "document")]
