@@ -182,3 +182,23 @@ fn what_is_left_out_is_said_and_can_be_taken_over() {
         assert!(ip("route show 11.0.0.0/8").contains("proto bgp"));
     });
 }
+
+#[test]
+fn an_mtu_that_no_document_has_is_left_out() {
+    in_namespace("an_mtu_that_no_document_has_is_left_out", || {
+        // A VRF has the first of its own; an ifb takes any.
+        for (link, mtu) in [("i0", 65_575), ("i1", 65_576), ("i2", 67)] {
+            ip(&format!("link add {link} type ifb"));
+            ip(&format!("link set {link} mtu {mtu}"));
+        }
+        let exported = done(&["export"]);
+        let (_folder, path) = document(&exported);
+        done(&["check", &path.to_string_lossy()]);
+        assert!(exported.contains("\nmtu = 65575\n"), "{exported}");
+        assert_eq!(exported.matches("mtu = ").count(), 1, "{exported}");
+        for mtu in [65_576, 67] {
+            let said = format!("# Its MTU of {mtu} is out of a document's reach.");
+            assert!(exported.contains(&said), "{exported}");
+        }
+    });
+}

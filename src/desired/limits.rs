@@ -48,8 +48,9 @@ pub(super) const ALTNAMES_MAX: usize = 32;
 /// The least MTU: that of IPv4 (RFC 791, ETH_MIN_MTU). Below it the kernel takes IPv4 away.
 pub(super) const MTU_MIN: u32 = 68;
 
-/// The greatest MTU: that of the loopback device. No kind takes more.
-pub(super) const MTU_MAX: u32 = 65536;
+/// The greatest MTU: that of the longest packet of IPv6, which a VRF has unless something else is
+/// said (`IP6_MAX_MTU`). Devices without a limit of their own take more, which is of no use.
+pub(super) const MTU_MAX: u32 = 65575;
 
 /// The least MTU that IPv6 works with (RFC 8200, IPV6_MIN_MTU).
 pub(super) const MTU_IPV6_MIN: u32 = 1280;

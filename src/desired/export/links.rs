@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::values::is_derived_group;
+use super::super::text::parse_mac;
+use super::super::values::{check_mtu, is_derived_group};
 use super::toml::{Field, inline, key, quoted};
 use super::{Export, is_writable, string, text};
 use crate::model::address::{
@@ -152,18 +153,23 @@ impl Export<'_> {
     }
 
     fn common(&self, link: &Link, is_made: bool, block: &mut Block) {
-        let mut push = |key: &str, value: String| block.fields.push((key.to_owned(), value));
+        let Block { fields, comments, .. } = block;
+        let mut push = |key: &str, value: String| fields.push((key.to_owned(), value));
         match (is_made, link.is_up()) {
             (true, false) => push("state", quoted("down")),
             (false, true) if !link.is_loopback() => push("state", quoted("up")),
             _ => {}
         }
         let usual = if link.is_loopback() { MTU_LOOPBACK } else { MTU_ETHERNET };
-        if link.mtu != usual {
+        if check_mtu(link.mtu).is_err() {
+            comments.push(format!("Its MTU of {} is out of a document's reach.", link.mtu));
+        } else if link.mtu != usual {
             push("mtu", link.mtu.to_string());
         }
-        if is_made && (self.is_pinned)(link) {
-            push("mac", string(link.mac));
+        // That of a tunnel is the address that it sends from.
+        let mac = string(link.mac);
+        if is_made && (self.is_pinned)(link) && parse_mac(&mac).is_ok() {
+            push("mac", mac);
         }
         if let Ok(alias) = std::str::from_utf8(link.alias()) {
             if !alias.is_empty() {
