@@ -267,6 +267,7 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::bridge_vlan::BridgeVlanKey;
     use crate::model::netconf::NetconfKey;
     use crate::model::network::Tables;
 
@@ -309,6 +310,44 @@ mod tests {
         assert!(mirror.settle_doubt());
         mirror.object(default, false, 0, quiet);
         assert!(!mirror.is_in_doubt());
+    }
+
+    fn member(vid: u16, pvid: bool) -> Object {
+        Object::BridgeVlan(BridgeVlan {
+            key: BridgeVlanKey { index: 2, vid },
+            pvid,
+            untagged: true,
+        })
+    }
+
+    fn pvids(mirror: &Mirror) -> Vec<u16> {
+        let all = mirror.network().bridge_vlans_of(2);
+        all.filter(|member| member.pvid).map(|member| member.key.vid).collect()
+    }
+
+    #[test]
+    fn another_pvid_takes_that_from_the_one_before() {
+        let mut mirror = Mirror::new(Tables::ALL);
+        mirror.object(member(1, true), false, 0, &mut |_| {});
+        let mut told = Vec::new();
+        mirror.object(member(2, true), false, 0, &mut |event| told.push((event.cause, event.what)));
+        assert_eq!(pvids(&mirror), [2]);
+        let first = What::Changed { before: member(1, true), after: member(1, false) };
+        let told_first = (Cause::Derived, first);
+        assert_eq!(told, [told_first, (Cause::Notification, What::New(member(2, true)))]);
+    }
+
+    #[test]
+    fn a_dump_that_is_older_than_another_pvid_does_not_bring_it_back() {
+        let (mut mirror, quiet) = (Mirror::new(Tables::ALL), &mut |_| {});
+        mirror.dump_begins(Table::Links);
+        mirror.dump_begins(Table::BridgeVlans);
+        // The one before is not known yet, so it cannot be changed along.
+        mirror.object(member(2, true), false, 0, quiet);
+        mirror.dumped_object(member(1, true), quiet);
+        mirror.dumped_object(member(2, false), quiet);
+        mirror.dump_ends(true, quiet);
+        assert_eq!(pvids(&mirror), [2]);
     }
 
     #[test]
