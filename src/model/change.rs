@@ -41,7 +41,7 @@ pub enum Change {
     },
     /// Write settings of a link that the kernel takes by their files under /proc/sys/net alone,
     /// those of [`Kind::LINK`](super::kind::Kind::LINK) that are
-    /// [`by_file`](super::kind::Key::by_file). One file after the other: what is refused ends it.
+    /// `by_file`. One file after the other: what is refused ends it.
     SetSysctls {
         /// The link, by the name it has now.
         link: LinkName,
