@@ -116,8 +116,8 @@ fn assert_kept(keeper: &mut KeeperHandle, what: &str, holds: impl Fn() -> bool) 
 /// Before Linux 6.2 a link goes down for that, and the keeper may have it up again by then.
 fn rename(link: &str, name: &str) {
     let is_done = |script: String| {
-        let output = Command::new("sh").args(["-c", &script]).output();
-        output.expect("a shell").status.success()
+        let output = Command::new("bash").args(["-c", &script]).output();
+        output.expect("the tests need `bash`").status.success()
     };
     let lines = format!("link set {link} down\\nlink set {link} name {name}\\n");
     let is_renamed = eventually(PATIENCE, || {
