@@ -203,6 +203,24 @@ fn drift_of_next_hops_and_their_routes_is_undone() {
 }
 
 #[test]
+fn a_route_by_a_next_hop_of_others_comes_with_it() {
+    in_namespace("a_route_by_a_next_hop_of_others_comes_with_it", || {
+        without_dad();
+        let text = format!("{LINKS}[[route]]\nto = \"192.0.2.0/24\"\nnhid = 77\n");
+        let keeper = Keeper::spawn(Keeper::builder(declared(&text))).expect("a ring");
+        let are_up = || ip("addr show up").matches(",LOWER_UP>").count() >= 4;
+        let has_addresses = || ip("addr show up").contains("inet 10.1.0.1/24");
+        assert!(eventually(PATIENCE, || are_up() && has_addresses()));
+        assert!(routes().is_empty(), "{:?}", routes());
+        ip("nexthop add id 77 via 10.0.0.77 dev v0");
+        let is_there = eventually(PATIENCE, || routes() == ["192.0.2.0/24 nhid 77 proto 83"]);
+        assert!(is_there, "{:?}", keeper.status());
+        keeper.stop();
+        keeper.join().expect("a clean end");
+    });
+}
+
+#[test]
 fn what_has_no_carrier_waits_and_what_is_down_is_suspended() {
     in_namespace("what_has_no_carrier_waits_and_what_is_down_is_suspended", || {
         without_dad();
