@@ -4,37 +4,27 @@ mod common;
 
 use std::time::Duration;
 
+use common::declared::{self, apply, wait_for_convergence, without_dad};
 use common::{eventually, in_namespace, ip, ip_batch, ip_json};
 use ringlink::desired::DesiredAddress;
 use ringlink::model::address::{IFA_F_NODAD, Prefix};
 use ringlink::model::text::LinkName;
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, ApplyReport, Desired, Keeper, KeeperHandle};
+use ringlink::{Applier, Desired, Keeper};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A document that gives these addresses to `v0`.
+fn document(addresses: &str) -> String {
+    format!("[link.v0]\nveth = {{ peer = \"p0\" }}\naddresses = [{addresses}]\n[link.p0]\n")
+}
+
 fn declared(addresses: &str) -> Desired {
-    let text = format!(
-        "version = 1\n[link.v0]\nveth = {{ peer = \"p0\" }}\naddresses = [{addresses}]\n\
-         [link.p0]\n"
-    );
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+    declared::declared(&document(addresses))
 }
 
-fn apply(desired: &Desired) -> ApplyReport {
-    Applier::builder().open().expect("a ring").apply(desired).expect("a report")
-}
-
-/// Makes it so, and sees that a second time nothing is sent.
 fn applied(addresses: &str) {
-    let desired = declared(addresses);
-    let report = apply(&desired);
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{addresses}: {failed:#?}");
-    assert!(report.converged, "{addresses}: {:#?}", report.remaining);
-    let report = apply(&desired);
-    assert!(report.converged && report.attempts.is_empty(), "{addresses}: {report:#?}");
+    declared::applied(&document(addresses));
 }
 
 /// What `ip` shows of the addresses of `v0`, without the link-local one.
@@ -50,12 +40,6 @@ fn only() -> Value {
     let shown = shown();
     assert_eq!(shown.len(), 1, "{shown:#?}");
     shown.into_iter().next().unwrap_or_default()
-}
-
-fn without_dad() {
-    for scope in ["all", "default"] {
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/accept_dad"), "0").ok();
-    }
 }
 
 fn promote(promotes: bool) {
@@ -192,10 +176,6 @@ fn static_routes_stay_while_the_order_is_restored() {
         assert_eq!(source(), "10.0.0.1");
         assert!(ip("route show").contains("172.16.0.0/12 via 10.0.0.99"));
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {}
 }
 
 #[test]

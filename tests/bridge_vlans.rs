@@ -6,13 +6,13 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{eventually, in_namespace, ip, slowness};
+use common::declared::{applied, apply, bridge, declared, wait_for_convergence};
+use common::{eventually, in_namespace, ip};
 use ringlink::desired::{DesiredVlan, LinkDeclaration};
 use ringlink::model::kind::{Kind, Settings};
 use ringlink::model::network::{Table, Tables};
 use ringlink::model::text::LinkName;
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, ApplyReport, Batch, Desired, Keeper, KeeperHandle, Watcher};
+use ringlink::{Applier, Batch, Desired, Keeper, Watcher};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,34 +28,6 @@ fn where_bridges_filter(name: &str, test: impl FnOnce()) {
         ip("link del br9");
         test();
     });
-}
-
-fn declared(text: &str) -> Desired {
-    let text = format!("version = 1\n{text}");
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn apply(desired: &Desired) -> ApplyReport {
-    Applier::builder().open().expect("a ring").apply(desired).expect("a report")
-}
-
-/// Makes it so, and sees that a second time nothing is sent.
-fn applied(text: &str) {
-    let desired = declared(text);
-    let report = apply(&desired);
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{text}: {failed:#?}");
-    assert!(report.converged, "{text}: {:#?}", report.remaining);
-    let report = apply(&desired);
-    assert!(report.converged && report.attempts.is_empty(), "{text}: {report:#?}");
-}
-
-fn bridge(words: &str) -> String {
-    let output = Command::new("bridge").args(words.split_whitespace()).output();
-    let output = output.expect("the tests need `bridge` of iproute2");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "bridge {words}: {errors}");
-    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// The VLANs of a link as `bridge` shows them, each by itself: `10 PVID Egress Untagged`.
@@ -109,13 +81,6 @@ fn they_are_the_whole_set_of_a_port_and_of_a_bridge() {
         ));
         assert_eq!((vlans_of("v0").len(), vlans_of("p0")), (4093, vec!["9".to_owned()]));
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    let deadline = Instant::now() + PATIENCE * slowness();
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {
-        assert!(Instant::now() < deadline, "it does not converge: {:?}", keeper.status());
-    }
 }
 
 #[test]

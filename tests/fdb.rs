@@ -6,44 +6,16 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{eventually, in_namespace, ip, slowness};
+use common::declared::{applied, bridge, declared, wait_for_convergence};
+use common::{eventually, in_namespace, ip};
 use ringlink::desired::{DesiredFdb, LinkDeclaration};
 use ringlink::model::kind::{Kind, Settings, Value as Setting};
 use ringlink::model::network::{Table, Tables};
 use ringlink::model::text::LinkName;
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, ApplyReport, Batch, Desired, Keeper, KeeperHandle, Watcher};
+use ringlink::{Applier, Batch, Desired, Keeper, Watcher};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn declared(text: &str) -> Desired {
-    let text = format!("version = 1\n{text}");
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn apply(desired: &Desired) -> ApplyReport {
-    Applier::builder().open().expect("a ring").apply(desired).expect("a report")
-}
-
-/// Makes it so, and sees that a second time nothing is sent.
-fn applied(text: &str) {
-    let desired = declared(text);
-    let report = apply(&desired);
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{text}: {failed:#?}");
-    assert!(report.converged, "{text}: {:#?}", report.remaining);
-    let report = apply(&desired);
-    assert!(report.converged && report.attempts.is_empty(), "{text}: {report:#?}");
-}
-
-fn bridge(words: &str) -> String {
-    let output = Command::new("bridge").args(words.split_whitespace()).output();
-    let output = output.expect("the tests need `bridge` of iproute2");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "bridge {words}: {errors}");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
 
 /// The entries that were put there to stay, of a tunnel by `dst`, else of a bridge: without what
 /// the kernel has there of its own.
@@ -142,13 +114,6 @@ fn they_are_made_changed_and_taken_away() {
         let wanted = ["e0 02:00:00:00:00:65", "e0 02:00:00:00:00:66"];
         assert_eq!(shown[..2], wanted, "{shown:?}");
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    let deadline = Instant::now() + PATIENCE * slowness();
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {
-        assert!(Instant::now() < deadline, "it does not converge: {:?}", keeper.status());
-    }
 }
 
 #[test]

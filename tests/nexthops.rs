@@ -3,37 +3,17 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, ip_json, slowness};
+use common::declared::{applied, apply, declared, wait_for_convergence, without_dad};
+use common::{eventually, in_namespace, ip, ip_json};
 use ringlink::desired::{DesiredNexthop, RouteDeclaration};
 use ringlink::model::address::Prefix;
 use ringlink::model::nexthop::Member;
 use ringlink::model::text::LinkName;
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, ApplyReport, Desired, Keeper, KeeperHandle};
+use ringlink::{Applier, Desired, Keeper};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn declared(text: &str) -> Desired {
-    let text = format!("version = 1\n{text}");
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn apply(desired: &Desired) -> ApplyReport {
-    Applier::builder().open().expect("a ring").apply(desired).expect("a report")
-}
-
-/// Makes it so, and sees that a second time nothing is sent.
-fn applied(text: &str) {
-    let desired = declared(text);
-    let report = apply(&desired);
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{text}: {failed:#?}");
-    assert!(report.converged, "{text}: {:#?}", report.remaining);
-    let report = apply(&desired);
-    assert!(report.converged && report.attempts.is_empty(), "{text}: {report:#?}");
-}
 
 /// The next hops as `ip` shows them, a line each.
 fn nexthops() -> Vec<String> {
@@ -101,12 +81,6 @@ fn is_whole() -> bool {
     nexthops() == ALL && routes() == ROUTES
 }
 
-fn without_dad() {
-    for scope in ["all", "default"] {
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/accept_dad"), "0").ok();
-    }
-}
-
 #[test]
 fn they_are_made_changed_and_pruned() {
     in_namespace("they_are_made_changed_and_pruned", || {
@@ -159,13 +133,6 @@ fn one_of_another_protocol_is_taken_over_and_a_daemons_is_not() {
         applied(&text.replace("id = 6\nvia", "id = 6\ntakeover = true\nvia"));
         assert!(is_whole(), "{:?} {:?}", nexthops(), routes());
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    let deadline = Instant::now() + PATIENCE * slowness();
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {
-        assert!(Instant::now() < deadline, "it does not converge: {:?}", keeper.status());
-    }
 }
 
 #[test]

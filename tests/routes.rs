@@ -4,43 +4,28 @@ mod common;
 
 use std::time::Duration;
 
+use common::declared::{self, wait_for_convergence, without_dad};
 use common::{eventually, in_namespace, ip, ip_batch, ip_json};
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, Desired, Keeper, KeeperHandle};
+use ringlink::{Applier, Desired, Keeper};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Three veth pairs that are up, with an address of each family and no duplicate address
 /// detection.
-const LINKS: &str = "version = 1\n\
-    [link.v0]\nveth = { peer = \"p0\" }\naddresses = [\"10.0.0.1/24\", \"2001:db8::1/64\"]\n\
+const LINKS: &str = "[link.v0]\nveth = { peer = \"p0\" }\naddresses = [\"10.0.0.1/24\", \"2001:db8::1/64\"]\n\
     [link.p0]\n\
     [link.v1]\nveth = { peer = \"p1\" }\naddresses = [\"10.1.0.1/24\", \"2001:db8:1::1/64\"]\n\
     [link.p1]\n\
     [link.v2]\nveth = { peer = \"p2\" }\naddresses = [\"10.2.0.1/24\", \"2001:db8:2::1/64\"]\n\
     [link.p2]\n";
 
-fn without_dad() {
-    for scope in ["all", "default"] {
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/accept_dad"), "0").ok();
-    }
-}
-
 fn declared(routes: &str) -> Desired {
-    let text = format!("{LINKS}{routes}");
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+    declared::declared(&format!("{LINKS}{routes}"))
 }
 
-/// Makes it so, and sees that a second time nothing is sent.
 fn applied(routes: &str) {
-    let desired = declared(routes);
-    let report = Applier::builder().open().expect("a ring").apply(&desired).expect("a report");
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{routes}: {failed:#?}");
-    assert!(report.converged, "{routes}: {:#?}", report.remaining);
-    let report = Applier::builder().open().expect("a ring").apply(&desired).expect("a report");
-    assert!(report.converged && report.attempts.is_empty(), "{routes}: {report:#?}");
+    declared::applied(&format!("{LINKS}{routes}"));
 }
 
 /// The one route to `to` of our protocol in any table.
@@ -253,7 +238,7 @@ fn a_source_that_is_being_looked_for_is_waited_for() {
         let down = LINKS.replace("peer = \"p1\" }\n", "peer = \"p1\" }\nstate = \"down\"\n");
         let route = "[[route]]\nto = \"2001:db8:8::/48\"\nvia = \"2001:db8::2\"\n\
                      source = \"2001:db8:1::1\"\n";
-        let desired = Desired::from_toml("test.toml", &format!("{down}{route}")).expect("valid");
+        let desired = declared::declared(&format!("{down}{route}"));
         let report = Applier::builder().open().expect("a ring").apply(&desired).expect("a report");
         assert!(report.converged, "{:#?}", report.remaining);
         assert_eq!(report.remaining.suspended.len(), 2, "{:#?}", report.remaining);
@@ -270,7 +255,7 @@ fn what_a_link_that_is_down_suspends_is_told_and_comes_back_with_it() {
              [[route]]\nto = \"2001:db8:9::/48\"\nvia = \"2001:db8::2\"\n";
         applied(routes);
         let down = LINKS.replace("peer = \"p0\" }\n", "peer = \"p0\" }\nstate = \"down\"\n");
-        let desired = Desired::from_toml("test.toml", &format!("{down}{routes}")).expect("valid");
+        let desired = declared::declared(&format!("{down}{routes}"));
         let mut applier = Applier::builder().open().expect("a ring");
         let report = applier.apply(&desired).expect("a report");
         assert!(report.converged, "{:#?}", report.remaining);
@@ -296,10 +281,6 @@ fn what_a_link_that_is_down_suspends_is_told_and_comes_back_with_it() {
         let route = shown("-4", "203.0.113.0/24");
         assert_eq!(route["nexthops"].as_array().map(Vec::len), Some(2), "{route}");
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {}
 }
 
 /// What `ip` shows of the routes of everyone but the kernel.

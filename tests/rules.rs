@@ -2,38 +2,18 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, ip_json, slowness};
+use common::declared::{applied, apply, declared, wait_for_convergence};
+use common::{eventually, in_namespace, ip, ip_json};
 use ringlink::desired::{DesiredNeighbour, Owner};
 use ringlink::model::address::Prefix;
 use ringlink::model::rule::{FR_ACT_TO_TBL, Rule};
 use ringlink::model::text::{LinkName, Mac};
-use ringlink::reconcile::{Outcome, Report};
-use ringlink::{Applier, ApplyReport, Desired, Keeper, KeeperHandle};
+use ringlink::{Applier, Desired, Keeper};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn declared(text: &str) -> Desired {
-    let text = format!("version = 1\n{text}");
-    Desired::from_toml("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn apply(desired: &Desired) -> ApplyReport {
-    Applier::builder().open().expect("a ring").apply(desired).expect("a report")
-}
-
-/// Makes it so, and sees that a second time nothing is sent.
-fn applied(text: &str) {
-    let desired = declared(text);
-    let report = apply(&desired);
-    let failed = report.attempts.iter().find(|attempt| attempt.outcome != Outcome::Done);
-    assert!(failed.is_none(), "{text}: {failed:#?}");
-    assert!(report.converged, "{text}: {:#?}", report.remaining);
-    let report = apply(&desired);
-    assert!(report.converged && report.attempts.is_empty(), "{text}: {report:#?}");
-}
 
 /// The rules of that priority, as `ip` shows them.
 fn rules(family: &str, priority: u32) -> Vec<Value> {
@@ -121,13 +101,6 @@ fn what_is_foreign_stays_and_what_is_alike_serves() {
         assert!(rules("-4", 102).is_empty(), "{}", ip("rule show"));
         assert_eq!((rules("-4", 100).len(), rules("-4", 200).len()), (3, 1));
     });
-}
-
-fn wait_for_convergence(keeper: &mut KeeperHandle) {
-    let deadline = Instant::now() + PATIENCE * slowness();
-    while keeper.next_report(Some(PATIENCE)).expect("it converges") != Report::Converged {
-        assert!(Instant::now() < deadline, "it does not converge: {:?}", keeper.status());
-    }
 }
 
 const NEIGHBOURS: &str = "[owner]\nname = \"test\"\nprotocol = 83\nprune = true\n\

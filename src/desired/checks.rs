@@ -21,7 +21,6 @@ use super::{
     PROTOCOL_DEFAULT, State,
 };
 use crate::model::change::NextHop;
-use crate::model::kind::{Kind, Settings};
 use crate::model::rule::Rule;
 use crate::model::text::LinkName;
 
@@ -221,27 +220,9 @@ fn complete_links(
             fdb: link.fdb,
         }
     });
-    let peers = unlisted.into_iter().map(|(name, end)| DesiredLink {
-        name,
-        matching: None,
-        label: None,
-        common: Settings::new(Kind::LINK),
-        settings: None,
-        peer_of: Some(end),
-        state: None,
-        mtu: None,
-        mac: None,
-        group: None,
-        master: None,
-        port: None,
-        alias: None,
-        altnames: None,
-        remove_extra_altnames: false,
-        addresses: None,
-        remove_extra_addresses: false,
-        vlans: None,
-        fdb: None,
-    });
+    let peers = unlisted
+        .into_iter()
+        .map(|(name, end)| DesiredLink { peer_of: Some(end), ..DesiredLink::bare(name) });
     complete.chain(peers).collect()
 }
 

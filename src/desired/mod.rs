@@ -88,7 +88,7 @@ use crate::model::change::NextHop;
 use crate::model::fdb::EthernetAddress;
 use crate::model::filter::Filter;
 use crate::model::identity::{Alias, AltName};
-use crate::model::kind::{News, Settings};
+use crate::model::kind::{Kind, News, Settings};
 use crate::model::network::{Table, Tables};
 use crate::model::nexthop::Member;
 use crate::model::object::ObjectId;
@@ -191,6 +191,33 @@ pub struct DesiredLink {
     pub vlans: Option<Vec<DesiredVlan>>,
     /// Its forwarding entries that stay; `None` leaves them alone.
     pub fdb: Option<Vec<DesiredFdb>>,
+}
+
+impl DesiredLink {
+    /// Of which nothing is said but its name.
+    pub(crate) fn bare(name: LinkName) -> Self {
+        Self {
+            name,
+            matching: None,
+            label: None,
+            common: Settings::new(Kind::LINK),
+            settings: None,
+            peer_of: None,
+            state: None,
+            mtu: None,
+            mac: None,
+            group: None,
+            master: None,
+            port: None,
+            alias: None,
+            altnames: None,
+            remove_extra_altnames: false,
+            addresses: None,
+            remove_extra_addresses: false,
+            vlans: None,
+            fdb: None,
+        }
+    }
 }
 
 /// One declared address of a link. What is not said of it is left as it is, save that an address is

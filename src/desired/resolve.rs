@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Desired, DesiredAddress, DesiredLink, Gone, LinkMatch, State};
-use crate::model::kind::{Kind, Settings, Value};
+use crate::model::kind::Value;
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
@@ -343,27 +343,8 @@ fn stand_in(block: u32) -> LinkName {
 
 /// A place that stands for no link.
 fn nothing(position: u32) -> DesiredLink {
-    DesiredLink {
-        name: LinkName::truncated(format!("//{position}").as_bytes()),
-        common: Settings::new(Kind::LINK),
-        settings: None,
-        peer_of: None,
-        state: Some(State::Absent),
-        mtu: None,
-        mac: None,
-        group: None,
-        master: None,
-        port: None,
-        alias: None,
-        altnames: None,
-        remove_extra_altnames: false,
-        addresses: None,
-        remove_extra_addresses: false,
-        matching: None,
-        label: None,
-        vlans: None,
-        fdb: None,
-    }
+    let name = LinkName::truncated(format!("//{position}").as_bytes());
+    DesiredLink { state: Some(State::Absent), ..DesiredLink::bare(name) }
 }
 
 #[cfg(test)]

@@ -450,26 +450,27 @@ impl Mirror {
                 return false;
             }
         };
-        let is_ahead = self.reading.as_ref().is_some_and(|reading| !reading.ahead.is_empty());
-        let trusts_others = self.is_whole && !is_ahead;
         let is_unclear = |route: &Route| {
-            fate(trigger, route) == Fate::Unclear
-                && !(trusts_others && self.is_vouched_for(route, link))
+            fate(trigger, route) == Fate::Unclear && !self.is_vouched_for(route, link)
         };
         let mut routes = self.network.routes_through(link);
         routes.any(|route| self.is_fresh(&Key::Route(route.key)) && is_unclear(route))
     }
 
-    /// Whether another next hop that is known by news too keeps the route where that link is down.
-    /// A sibling that is known only from before may be what the reading is for; the hops of an IPv4
-    /// route are its own.
+    /// Whether it is known while the tables are read that another next hop keeps the route where
+    /// that link is down.
     fn is_vouched_for(&self, route: &Route, link: u32) -> bool {
+        let Some(reading) = &self.reading else { return true };
+        if route.is_ipv4() {
+            // Its hops are its own, and their links are as the news tell them.
+            return self.is_whole && reading.ahead.is_empty();
+        }
+        // A sibling known from before may be what the reading is for, and one that a dump showed
+        // may have come later.
+        let is_news = |it: &Route| reading.touched.contains(&Key::Route(it.key));
         let is_up = |dev: u32| dev != link && self.network.link(dev).is_some_and(Link::is_up);
         let mut others = self.network.routes_in(route.key.slot);
-        route.is_ipv4()
-            || others.any(|it| {
-                it.key.via.is_some() && is_up(it.key.dev) && self.is_fresh(&Key::Route(it.key))
-            })
+        others.any(|it| it.key.via.is_some() && is_up(it.key.dev) && is_news(it))
     }
 
     /// Whether an address that went while the tables were read may have taken a route along. A

@@ -24,23 +24,8 @@ enum Verdict {
 
 impl Diff<'_> {
     pub(super) fn addresses(&mut self, position: u32, bound: Option<u32>) {
-        let Some(wanted) = self.desired.links.get(position as usize) else {
-            return;
-        };
-        let Some(addresses) = &wanted.addresses else {
-            return;
-        };
-        if wanted.state == Some(State::Absent) {
-            return;
-        }
-        let found = self.find(wanted, bound);
-        let found = found.filter(|found| !self.is_recreated(wanted, found));
-        if found.is_none() && !self.is_ours_to_make(wanted.name) {
-            return; // The link itself is blocked, and says so.
-        }
-        if found.is_some_and(|found| self.other_kind(wanted, found).is_some()) {
-            return;
-        }
+        let Some((wanted, found)) = self.below(position, bound) else { return };
+        let Some(addresses) = &wanted.addresses else { return };
         // By the name that it has when the step is sent: a rename comes before.
         let link = wanted.name;
         let misplaced = found.map_or_else(Vec::new, |found| misplaced(self, found, addresses));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Reason, Shown, has_vlans};
-use crate::desired::{DesiredLink, DesiredVlan, State};
+use crate::desired::{DesiredLink, DesiredVlan};
 use crate::model::bridge_vlan::BridgeVlan;
 use crate::model::change::Change;
 use crate::model::link::Link;
@@ -20,21 +20,10 @@ type Membership = (bool, bool, bool);
 
 impl Diff<'_> {
     pub(super) fn vlans(&mut self, position: u32, bound: Option<u32>) {
-        let Some(wanted) = self.desired.links.get(position as usize) else { return };
+        let Some((wanted, found)) = self.below(position, bound) else { return };
         let Some(declared) = &wanted.vlans else { return };
-        if wanted.state == Some(State::Absent) {
-            return;
-        }
-        let found = self.find(wanted, bound);
-        let found = found.filter(|found| !self.is_recreated(wanted, found));
-        if found.is_none() && !self.is_ours_to_make(wanted.name) {
-            return; // The link itself is blocked, and says so.
-        }
-        if found.is_some_and(|found| self.other_kind(wanted, found).is_some()) {
-            return;
-        }
         if wanted.master.is_some_and(|master| !self.will_exist(master)) {
-            return; // So is one whose master is missing.
+            return; // The link itself is blocked, and says so.
         }
         let is_joining = self.is_joining(wanted, found);
         let stays = found.filter(|_| !is_joining);

@@ -5,7 +5,7 @@
 
 use super::diff::{Diff, Subject};
 use super::{Difference, Rank, Reason, Shown, has_vlans};
-use crate::desired::{DesiredFdb, DesiredLink, State};
+use crate::desired::{DesiredFdb, DesiredLink};
 use crate::model::change::{Change, FdbChange};
 use crate::model::fdb::{FdbEntry, leads_to_several};
 use crate::model::kind::{Settings, Value};
@@ -17,21 +17,10 @@ use crate::model::text::LinkName;
 
 impl Diff<'_> {
     pub(super) fn fdb(&mut self, position: u32, bound: Option<u32>) {
-        let Some(wanted) = self.desired.links.get(position as usize) else { return };
+        let Some((wanted, found)) = self.below(position, bound) else { return };
         let Some(declared) = &wanted.fdb else { return };
-        if wanted.state == Some(State::Absent) {
-            return;
-        }
-        let found = self.find(wanted, bound);
-        let found = found.filter(|found| !self.is_recreated(wanted, found));
-        if found.is_none() && !self.is_ours_to_make(wanted.name) {
-            return; // The link itself is blocked, and says so.
-        }
-        if found.is_some_and(|found| self.other_kind(wanted, found).is_some()) {
-            return;
-        }
         if wanted.master.is_some_and(|master| !self.will_exist(master)) {
-            return; // So is one whose master is missing.
+            return; // The link itself is blocked, and says so.
         }
         let is_port = self.is_joining(wanted, found)
             || found.is_none_or(|found| has_vlans(found, self.observed));

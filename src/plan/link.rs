@@ -47,6 +47,26 @@ impl<'a> Diff<'a> {
         })
     }
 
+    /// A declared link and what is there of it, for what stands on it. `None` where there is nothing
+    /// to compare: it shall be gone, or is blocked and says so itself.
+    pub(super) fn below(
+        &self,
+        position: u32,
+        bound: Option<u32>,
+    ) -> Option<(&'a DesiredLink, Option<&'a Link>)> {
+        let wanted = self.desired.links.get(position as usize)?;
+        if wanted.state == Some(State::Absent) {
+            return None;
+        }
+        let found = self.find(wanted, bound);
+        let found = found.filter(|found| !self.is_recreated(wanted, found));
+        let will_be_there = match found {
+            Some(found) => self.other_kind(wanted, found).is_none(),
+            None => self.is_ours_to_make(wanted.name),
+        };
+        will_be_there.then_some((wanted, found))
+    }
+
     fn missing_link(&mut self, position: u32, wanted: &DesiredLink) {
         let subject = Subject::Link(position);
         let object = ObjectId::Link(wanted.name);

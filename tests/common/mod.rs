@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod churn;
+#[cfg(feature = "document")]
+pub(crate) mod declared;
 pub(crate) mod netlink;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
