@@ -47,8 +47,8 @@ impl<'a> Diff<'a> {
         })
     }
 
-    /// A declared link and what is there of it, for what stands on it. `None` where there is nothing
-    /// to compare: it shall be gone, or is blocked and says so itself.
+    /// A declared link and what is there of it, for what stands on it. `None` where there is
+    /// nothing to compare: it shall be gone, or is blocked and says so itself.
     pub(super) fn below(
         &self,
         position: u32,
