@@ -221,3 +221,24 @@ fn what_a_matched_device_was_given_is_taken_back() {
         assert_eq!(status(&run(&["check", &file])), Some(2));
     });
 }
+
+#[test]
+fn what_stands_on_a_link_comes_with_its_match_though_the_link_itself_differs_in_nothing() {
+    let name =
+        "what_stands_on_a_link_comes_with_its_match_though_the_link_itself_differs_in_nothing";
+    in_namespace(name, || {
+        let content = "version = 1\n[link.tunnel]\nmatch = { name = \"vx*\" }\n\
+            fdb = [{ mac = \"02:00:00:00:00:07\", dst = \"192.0.2.7\" }]\n";
+        let desired = Desired::from_toml("test.toml", content).expect("valid");
+        let mut keeper = Keeper::spawn(Keeper::builder(desired)).expect("a keeper");
+        assert!(eventually(PATIENCE, || keeper.status().counters.dumps > 0));
+        ip("link add vx7 type vxlan id 7 dstport 4789 local 192.0.2.1 nolearning");
+        assert_kept(&mut keeper, "a tunnel came", || {
+            let output = Command::new("bridge").args(["fdb", "show", "dev", "vx7"]).output();
+            let shown = text(&output.expect("the tests need `bridge`").stdout);
+            shown.contains("02:00:00:00:00:07 dst 192.0.2.7")
+        });
+        keeper.stop();
+        keeper.join().expect("a clean end");
+    });
+}

@@ -6,10 +6,13 @@
 //! the addresses of bridges and ports themselves, which `bridge` calls permanent, the kernel moves
 //! from one to the other in silence (`fdb_delete_local` in net/bridge/br_fdb.c).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::neighbour::{NUD_NOARP, NUD_PERMANENT};
 use super::text::Mac;
+
+/// What an entry without another end has in its place.
+const NOWHERE: Remote = Remote { dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, vni: 0, via: 0 };
 
 /// The bytes of an Ethernet address.
 pub type EthernetAddress = [u8; 6];
@@ -84,17 +87,13 @@ impl FdbEntry {
 
     /// Calls `name` with the JSON key of each field that differs from `before`.
     pub fn changed_keys(&self, before: &Self, mut name: impl FnMut(&'static str)) {
-        let remote = |it: &Self| it.remote.map(|it| (it.dst, it.port, it.vni, it.via));
-        let (now, was) = (remote(self), remote(before));
-        let field =
-            |it: Option<(IpAddr, u16, u32, u32)>| it.unwrap_or((IpAddr::from([0; 4]), 0, 0, 0));
-        let (now, was) = (field(now), field(was));
+        let (now, was) = (self.remote.unwrap_or(NOWHERE), before.remote.unwrap_or(NOWHERE));
         let differs = [
             (self.dev != before.dev, "dev"),
-            (now.0 != was.0, "dst"),
-            (now.1 != was.1, "port"),
-            (now.2 != was.2, "vni"),
-            (now.3 != was.3, "via"),
+            (now.dst != was.dst, "dst"),
+            (now.port != was.port, "port"),
+            (now.vni != was.vni, "vni"),
+            (now.via != was.via, "via"),
             (self.state != before.state, "state"),
             (self.flags != before.flags, "flags"),
         ];

@@ -217,6 +217,31 @@ impl Network {
         self.fdb.get(&key)
     }
 
+    /// The forwarding entries of a link: those that lead through it as a port, and a tunnel's own.
+    pub fn fdb_of(&self, link: &Link) -> impl Iterator<Item = &FdbEntry> {
+        let index = link.index;
+        self.fdb_around(link).filter(move |entry| entry.dev == index)
+    }
+
+    /// The forwarding databases that a link has a part in: its own, and that of its master.
+    pub fn fdb_around(&self, link: &Link) -> impl Iterator<Item = &FdbEntry> {
+        self.fdb_on(link.index).chain(self.fdb_on(link.master))
+    }
+
+    /// The entries of the forwarding database of a bridge or tunnel.
+    pub fn fdb_on(&self, on: u32) -> impl Iterator<Item = &FdbEntry> {
+        let first = FdbKey { on, mac: [0; 6], vid: 0, source_vni: 0, remote: None };
+        self.fdb.range(first..).map(|(_, entry)| entry).take_while(move |entry| entry.key.on == on)
+    }
+
+    /// The entries that are alike in all but where they lead: the other ends of a tunnel that an
+    /// address leads to.
+    pub fn fdb_alike(&self, key: FdbKey) -> impl Iterator<Item = &FdbEntry> {
+        let first = FdbKey { remote: None, ..key };
+        let is_alike = move |entry: &&FdbEntry| FdbKey { remote: None, ..entry.key } == first;
+        self.fdb.range(first..).map(|(_, entry)| entry).take_while(is_alike)
+    }
+
     fn routes_on(&self, ground: Ground) -> impl Iterator<Item = &Route> {
         self.routes_by
             .range((ground, FIRST_ROUTE)..)

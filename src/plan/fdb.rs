@@ -52,16 +52,19 @@ impl Diff<'_> {
             return self.block(subject, object, Reason::NoSuchLink(via));
         }
         let settings = wanted.settings.or_else(|| found?.settings);
-        let is_joining = self.is_joining(wanted, found);
         // What has its place; of a bridge's it may be behind another port.
-        let in_place = found.and_then(|found| {
-            observed.fdb().find(|now| {
+        let database = match own.dst {
+            None => self.master_of(wanted, found),
+            Some(_) => found.map(|found| found.index),
+        };
+        let in_place = database.and_then(|on| {
+            observed.fdb_on(on).find(|now| {
                 let is_its = match own.dst {
-                    None => now.key.on == found.master && !is_joining && now.key.vid == own.vid,
+                    None => now.key.vid == own.vid,
                     Some(_) if leads_to_several(own.mac) => {
-                        now.dev == found.index && self.has_remote(now, own, settings.as_ref())
+                        self.has_remote(now, own, settings.as_ref())
                     }
-                    Some(_) => now.key.on == found.index && now.remote.is_some(),
+                    Some(_) => now.remote.is_some(),
                 };
                 is_its && now.key.mac == own.mac && now.key.source_vni == 0
             })
@@ -72,7 +75,7 @@ impl Diff<'_> {
                 differences.extend(own.dst.map(|dst| Difference::made("dst", Shown::Address(dst))))
             }
             Some(now) if own.dst.is_none() => {
-                if found.is_some_and(|found| found.index != now.dev) {
+                if found.is_none_or(|found| found.index != now.dev) {
                     let from = observed.name_of(now.dev).map(Shown::Name);
                     let to = Some(wanted.name.into());
                     differences.push(Difference { key: "dev", from, to });
@@ -106,7 +109,7 @@ impl Diff<'_> {
     ) {
         let observed = self.observed;
         let is_joining = self.is_joining(wanted, Some(found));
-        for now in observed.fdb().filter(|now| now.dev == found.index) {
+        for now in observed.fdb_of(found) {
             // A bridge that filters gives each VLAN of the port an entry of one without.
             let is_it = |own: &DesiredFdb| {
                 let is_vlan = own.vid == 0 || own.vid == now.key.vid;
@@ -123,6 +126,14 @@ impl Diff<'_> {
             }
             let removal = Change::DeleteFdb(spelled(now, wanted.name, observed));
             self.step(Subject::Fdb(position), Rank::DeleteFdb, removal, Vec::new(), Vec::new());
+        }
+    }
+
+    /// The bridge whose port it is to be.
+    fn master_of(&self, wanted: &DesiredLink, found: Option<&Link>) -> Option<u32> {
+        match wanted.master {
+            Some(master) => self.observed.index_of(master),
+            None => Some(found?.master),
         }
     }
 

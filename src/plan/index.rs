@@ -57,20 +57,12 @@ impl DesiredIndex {
             let position = count(position);
             let addresses = link.addresses.iter().flatten();
             index.holders.extend(addresses.map(|own| (own.prefix.address, position)));
-            let own = [Subject::Link(position), Subject::Addresses(position)];
+            let own = subjects_of_link(link, position);
             index.touched_by_link.entry(link.name).or_default().extend(own);
-            if let Some(all) = &link.fdb {
-                index.with_fdb.push(position);
-                let names = all.iter().filter_map(|own| own.via).chain([link.name]);
-                for name in names {
-                    let touched = index.touched_by_link.entry(name).or_default();
-                    touched.push(Subject::Fdb(position));
-                }
-            }
-            if link.vlans.is_some() {
-                index.with_vlans.push(position);
-                let subject = Subject::Vlans(position);
-                index.touched_by_link.entry(link.name).or_default().push(subject);
+            index.with_vlans.extend(link.vlans.as_ref().map(|_| position));
+            index.with_fdb.extend(link.fdb.as_ref().map(|_| position));
+            for via in link.fdb.iter().flatten().filter_map(|own| own.via) {
+                index.touched_by_link.entry(via).or_default().push(Subject::Fdb(position));
             }
             for other in needs(link).chain(link.settings.and_then(|settings| settings.peer())) {
                 index.touched_by_link.entry(other).or_default().push(Subject::Link(position));
@@ -275,6 +267,16 @@ pub(super) fn hops_of(route: &DesiredRoute) -> Vec<NextHop> {
         ([], true) => vec![NextHop { via, dev, weight, onlink }],
         (hops, _) => hops.to_vec(),
     }
+}
+
+/// What a link's block declares of it.
+pub(crate) fn subjects_of_link(
+    link: &DesiredLink,
+    position: u32,
+) -> impl Iterator<Item = Subject> + use<> {
+    let vlans = link.vlans.as_ref().map(|_| Subject::Vlans(position));
+    let fdb = link.fdb.as_ref().map(|_| Subject::Fdb(position));
+    [Subject::Link(position), Subject::Addresses(position)].into_iter().chain(vlans).chain(fdb)
 }
 
 /// The links that must exist before that one can be as declared.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 pub use self::cuts::{Session, cuts};
 pub(crate) use self::diff::{Diff, Subject};
-pub(crate) use self::index::DesiredIndex;
+pub(crate) use self::index::{DesiredIndex, subjects_of_link};
 pub use self::show::Shown;
 pub use self::undo::{Irrevocable, Undo};
 use crate::desired::{Desired, DesiredLink, LinkMatch};

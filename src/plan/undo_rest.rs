@@ -80,15 +80,14 @@ impl Undo {
     pub(super) fn fdb(&self, now: &Network, changes: &mut Vec<Change>) {
         for (link, then) in self.pairs(now) {
             let of = |network: &Network, of: &Link| -> Vec<FdbChange> {
-                let own =
-                    network.fdb().filter(|it| it.dev == of.index && !is_kept(it, of, network));
+                let own = network.fdb_of(of).filter(|it| !is_kept(it, of, network));
                 own.map(|it| spelled(it, then.name, network)).collect()
             };
             let (is, was) = (of(now, link), of(&self.before, then));
             let missing = was.iter().filter(|it| !is.contains(it));
             let can_be_put = |it: &&FdbChange| it.via.is_none_or(|via| now.index_of(via).is_some());
             let put = |entry: &FdbChange| {
-                let replace = now.fdb().any(|it| has_its_place(it, entry, link));
+                let replace = now.fdb_around(link).any(|it| has_its_place(it, entry, link));
                 Change::PutFdb { entry: *entry, replace }
             };
             changes.extend(missing.filter(can_be_put).map(put));

@@ -13,7 +13,7 @@ use crate::desired::{Desired, Resolution};
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::object::{Object, What};
-use crate::plan::{DesiredIndex, Subject};
+use crate::plan::{DesiredIndex, Subject, subjects_of_link};
 
 /// The declared state as it is written, and which links are which.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Reconcile {
         for (at, link) in (0..).zip(&after.links) {
             let known = before.links.get(at as usize);
             if known != Some(link) {
-                changed.extend([Subject::Link(at), Subject::Addresses(at)]);
+                changed.extend(subjects_of_link(link, at));
             }
             if known.is_none_or(|known| known.name != link.name) {
                 self.bindings.forget(at);

@@ -16,9 +16,9 @@ impl Export<'_> {
             let remote = it.remote.map(|it| Value::Address(it.dst));
             it.key.mac == [0; 6] && remote.is_some() && remote == usual
         };
-        let own = self.network.fdb().filter(|it| {
+        let own = self.network.fdb_of(link).filter(|it| {
             let is_learnt = it.flags & NTF_EXT_LEARNED != 0 || it.key.source_vni != 0;
-            it.dev == link.index && it.is_static() && !is_learnt && !is_usual(it)
+            it.is_static() && !is_learnt && !is_usual(it)
         });
         own.map(|it| self.fdb_entry(it)).collect()
     }

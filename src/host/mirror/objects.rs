@@ -187,14 +187,12 @@ impl Mirror {
         if entry.key.remote.is_none() {
             return;
         }
-        let group = |it: &FdbEntry| (it.key.on, it.key.mac, it.key.vid, it.key.source_vni);
         let differs = |it: &&FdbEntry| {
             let is_other = it.key != entry.key && it.key.remote.is_some();
-            is_other
-                && group(it) == group(entry)
-                && (it.state, it.flags) != (entry.state, entry.flags)
+            is_other && (it.state, it.flags) != (entry.state, entry.flags)
         };
-        let others: Vec<_> = self.network.fdb().filter(differs).copied().collect();
+        let alike = self.network.fdb_alike(entry.key);
+        let others: Vec<_> = alike.filter(differs).copied().collect();
         for other in others {
             let after = FdbEntry { state: entry.state, flags: entry.flags, ..other };
             self.touch(Key::Fdb(other.key));
