@@ -102,7 +102,7 @@ fn heading(step: &Step, out: &Out) -> String {
         Op::Delete => ("-", Ink::Gone),
     };
     let mark = out.ink(ink, mark);
-    match step.change {
+    match &step.change {
         Change::CreateLink(new) => format!("{mark} {object} ({})", new.settings.kind.name),
         _ if step.is_recreation() => format!("{mark} {object}, to make it anew"),
         _ => format!("{mark} {object}"),

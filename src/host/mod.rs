@@ -308,7 +308,7 @@ impl Host {
         let network = self.mirror.network();
         let resolve = |name| network.index_of(name);
         while let Some(step) = reconcile.poll_step(now, network) {
-            let change = step.change;
+            let change = &step.change;
             if self.counters.changes >= self.changes_max {
                 self.halted = true;
                 break;
@@ -317,11 +317,11 @@ impl Host {
             if matches!(change, Change::SetSysctls { .. }) {
                 break;
             }
-            if !self.requests.has_room(&change, buffer, self.receive_buffer_bytes) {
+            if !self.requests.has_room(change, buffer, self.receive_buffer_bytes) {
                 break;
             }
+            self.requests.push(change, &mut self.sequence, &resolve, buffer);
             reconcile.handle_sent();
-            self.requests.push(&change, &mut self.sequence, &resolve, buffer);
             self.counters.changes += 1;
         }
         let is_to_be_sent = self.requests.seal(now, buffer);

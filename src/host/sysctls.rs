@@ -32,10 +32,11 @@ impl Host {
             (false, true) => reconcile.next_step(),
             (false, false) => None,
         };
-        let change = step?.change;
-        let Change::SetSysctls { link, settings } = change else {
+        let change = &step?.change;
+        let &Change::SetSysctls { link, settings } = change else {
             return None;
         };
+        let change = change.clone();
         if self.counters.changes >= self.changes_max {
             self.halted = true;
             return None;

@@ -3,7 +3,6 @@
 //! Links are named, not numbered: the name is resolved when the request is encoded, so a plan
 //! can speak of links that one of its earlier steps makes.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use super::address::Prefix;
@@ -15,16 +14,15 @@ use super::object::ObjectId;
 use super::route::{Metrics, RTN_UNICAST, TABLE_MAIN};
 use super::rule::Rule;
 use super::text::{LinkName, Mac};
-use crate::limits::NEXTHOPS_MAX;
 
 /// A change of one object.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
     /// Make a link; fails where the name is taken.
-    CreateLink(NewLink),
+    CreateLink(Box<NewLink>),
     /// Change a link that exists.
-    SetLink(LinkUpdate),
+    SetLink(Box<LinkUpdate>),
     /// Give a link another alternative name; fails where any link has it.
     AddAltname {
         /// The link, by the name it has now.
@@ -179,7 +177,7 @@ impl FdbChange {
 }
 
 /// A next hop object to be made: one way, or a group of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NexthopChange {
     /// NHA_ID.
     pub id: u32,
@@ -196,37 +194,7 @@ pub struct NexthopChange {
     /// The RTPROT_* number.
     pub protocol: u8,
     /// NHA_GROUP; empty for a single one.
-    pub members: Members,
-}
-
-/// Up to 16 members of a group, stored inline so that a change can be copied.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Members {
-    members: [Member; NEXTHOPS_MAX],
-    len: u8,
-}
-
-impl Members {
-    /// The first 16 of these; documents have no more.
-    pub fn new(members: impl IntoIterator<Item = Member>) -> Self {
-        let mut all = Self::default();
-        for (slot, member) in all.members.iter_mut().zip(members) {
-            *slot = member;
-            all.len += 1;
-        }
-        all
-    }
-
-    /// They, in their order.
-    pub fn as_slice(&self) -> &[Member] {
-        self.members.get(..usize::from(self.len)).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Members {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
-    }
+    pub members: Box<[Member]>,
 }
 
 /// A link to be made, with all that one message can say of it.
@@ -328,7 +296,7 @@ pub struct AddressAttributes {
 }
 
 /// A route to be made, replaced or deleted; a deletion looks at no attribute below `tos`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteChange {
     /// The destination.
     pub to: Prefix,
@@ -357,7 +325,7 @@ pub struct RouteChange {
     /// The weight of the only next hop, where it is one of several of an IPv6 route.
     pub weight: u16,
     /// The next hops of an IPv4 route that has several; `via` and `dev` are empty then.
-    pub hops: NextHops,
+    pub hops: Box<[NextHop]>,
     /// RTA_NH_ID: the next hop object that it goes by; 0 for none. With one, `via`, `dev` and
     /// `hops` are but what the kernel shows of it, and not sent.
     pub nexthop_id: u32,
@@ -376,62 +344,45 @@ pub struct NextHop {
     pub onlink: bool,
 }
 
-/// Up to 16 next hops, stored inline so that a change can be copied.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct NextHops {
-    hops: [NextHop; NEXTHOPS_MAX],
-    len: u8,
-}
-
-impl NextHops {
-    /// The first 16 of these; documents have no more.
-    pub fn new(hops: impl IntoIterator<Item = NextHop>) -> Self {
-        let mut all = Self::default();
-        for (slot, hop) in all.hops.iter_mut().zip(hops) {
-            *slot = hop;
-            all.len += 1;
-        }
-        all
-    }
-
-    /// They, in their order.
-    pub fn as_slice(&self) -> &[NextHop] {
-        self.hops.get(..usize::from(self.len)).unwrap_or_default()
+impl From<NewLink> for Change {
+    fn from(new: NewLink) -> Self {
+        Self::CreateLink(Box::new(new))
     }
 }
 
-impl fmt::Debug for NextHops {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
+impl From<LinkUpdate> for Change {
+    fn from(update: LinkUpdate) -> Self {
+        Self::SetLink(Box::new(update))
     }
 }
 
 impl Change {
     /// The object that it changes.
     pub fn object(&self) -> ObjectId {
-        match *self {
-            Self::CreateLink(NewLink { name, .. }) | Self::DeleteLink(name) => ObjectId::Link(name),
-            Self::DeleteGroup(group) => ObjectId::Group(group),
+        match self {
+            Self::CreateLink(new) => ObjectId::Link(new.name),
+            Self::DeleteLink(name) => ObjectId::Link(*name),
+            Self::DeleteGroup(group) => ObjectId::Group(*group),
             Self::SetLink(update) => ObjectId::Link(update.rename.unwrap_or(update.link)),
             Self::AddAltname { link, .. } | Self::DeleteAltname { link, .. } => {
-                ObjectId::Link(link)
+                ObjectId::Link(*link)
             }
-            Self::SetSysctls { link, .. } => ObjectId::Link(link),
+            Self::SetSysctls { link, .. } => ObjectId::Link(*link),
             Self::PutAddress { link, prefix, .. } | Self::DeleteAddress { link, prefix, .. } => {
-                ObjectId::Address { link, prefix }
+                ObjectId::Address { link: *link, prefix: *prefix }
             }
             Self::CreateRoute(route) | Self::ReplaceRoute(route) | Self::DeleteRoute(route) => {
                 route.object()
             }
             Self::PutNexthop { nexthop, .. } => ObjectId::Nexthop(nexthop.id),
-            Self::DeleteNexthop(id) => ObjectId::Nexthop(id),
+            Self::DeleteNexthop(id) => ObjectId::Nexthop(*id),
             Self::PutFdb { entry, .. } | Self::DeleteFdb(entry) => entry.object(),
             Self::CreateRule(rule) | Self::DeleteRule(rule) => rule.id(),
             Self::PutNeighbour { link, address, .. } | Self::DeleteNeighbour { link, address } => {
-                ObjectId::Neighbour { link, address }
+                ObjectId::Neighbour { link: *link, address: *address }
             }
             Self::PutVlans { link, first, last, .. } | Self::DeleteVlans { link, first, last } => {
-                ObjectId::BridgeVlan { link, first, last }
+                ObjectId::BridgeVlan { link: *link, first: *first, last: *last }
             }
         }
     }
@@ -486,14 +437,14 @@ impl RouteChange {
             metrics: Metrics::default(),
             onlink: false,
             weight: 1,
-            hops: NextHops::default(),
+            hops: Box::default(),
             nexthop_id: 0,
         }
     }
 
     /// The links that it names.
     pub fn devs(&self) -> impl Iterator<Item = LinkName> + '_ {
-        self.dev.into_iter().chain(self.hops.as_slice().iter().filter_map(|hop| hop.dev))
+        self.dev.into_iter().chain(self.hops.iter().filter_map(|hop| hop.dev))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Blocked, DesiredIndex, Difference, Plan, Rank, Reason, Step};
 use crate::desired::{Desired, DesiredLink, State, Unmatched};
 use crate::model::address::SCOPE_LINK;
-use crate::model::change::{Change, LinkUpdate};
+use crate::model::change::Change;
 use crate::model::consequences::{Standing, Taken, Trigger, taken_along};
 use crate::model::link::Link;
 use crate::model::network::Network;
@@ -197,7 +197,7 @@ impl Diff<'_> {
         let is_recreation = matches!(rank, Rank::Recreate { .. });
         let name = match change {
             Change::DeleteLink(name) if is_recreation => *name,
-            Change::SetLink(LinkUpdate { link, up: Some(false), .. }) if !is_to_be_down => *link,
+            Change::SetLink(update) if update.up == Some(false) && !is_to_be_down => update.link,
             _ => return Vec::new(),
         };
         let Some(index) = self.observed.index_of(name) else {

@@ -102,7 +102,7 @@ impl<'a> Diff<'a> {
         differences.extend(new.master.map(|master| Difference::made("master", master)));
         differences.extend(new.up.then(|| Difference::made("admin", "up")));
         let rank = Rank::CreateLink { depth: self.index.depth(position) };
-        self.step(subject, rank, Change::CreateLink(new), differences, Vec::new());
+        self.step(subject, rank, Change::from(new), differences, Vec::new());
         self.after_creation(position, wanted, &new);
     }
 
@@ -412,7 +412,7 @@ impl<'a> Diff<'a> {
     ) {
         if !update.is_empty() {
             let rank = Rank::SetLink { depth: self.index.depth(position) };
-            let change = Change::SetLink(update);
+            let change = Change::from(update);
             self.step(Subject::Link(position), rank, change, differences, also_removes);
         }
     }

@@ -32,7 +32,7 @@ impl Diff<'_> {
         }
         let falls = LinkUpdate { mtu: Some(mtu), ..LinkUpdate::new(found.name) };
         let rank = Rank::LowerMtu { depth: Reverse(self.index.depth(position)) };
-        let change = Change::SetLink(falls);
+        let change = Change::from(falls);
         self.step(Subject::Link(position), rank, change, vec![difference], Vec::new());
     }
 
@@ -75,7 +75,7 @@ impl Diff<'_> {
 
     fn set_mtu_after_joining(&mut self, position: u32, master: LinkName, from: u32, to: u32) {
         let update = LinkUpdate { mtu: Some(to), ..LinkUpdate::new(master) };
-        let change = Change::SetLink(update);
+        let change = Change::from(update);
         let differences = vec![Difference::new("mtu", from, to)];
         self.step(Subject::Link(position), Rank::MtuAfterPorts, change, differences, Vec::new());
     }

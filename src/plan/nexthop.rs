@@ -4,7 +4,7 @@ use super::diff::{Diff, Subject};
 use super::route::Way;
 use super::{Difference, Rank, Reason, Shown};
 use crate::desired::DesiredNexthop;
-use crate::model::change::{Change, Members, NexthopChange};
+use crate::model::change::{Change, NexthopChange};
 use crate::model::consequences::Trigger;
 use crate::model::link::IFF_LOWER_UP;
 use crate::model::nexthop::{Member, Nexthop, RTNH_F_ONLINK};
@@ -23,7 +23,7 @@ impl Diff<'_> {
             Way::Blocked(reason) => return self.block(subject, object, reason),
         }
         // What cannot be used now joins the group when it can.
-        let members: Vec<_> = wanted.group.iter().copied().filter(|it| self.is_open(it)).collect();
+        let members = wanted.group.iter().copied().filter(|it| self.is_open(it));
         let change = NexthopChange {
             id: wanted.id,
             is_ipv6: wanted.is_ipv6,
@@ -32,7 +32,7 @@ impl Diff<'_> {
             onlink: wanted.onlink,
             blackhole: wanted.blackhole,
             protocol: desired.protocol(),
-            members: Members::new(members),
+            members: members.collect(),
         };
         let rank = Rank::Nexthop { is_group: !wanted.group.is_empty() };
         let Some(now) = self.observed.nexthop(wanted.id) else {
@@ -146,7 +146,7 @@ impl Diff<'_> {
         push("blackhole", now.and_then(|it| switch(it.blackhole)), switch(change.blackhole));
         push("fdb", now.and_then(|it| switch(it.fdb)), None);
         let mut is = now.map_or(Vec::new(), |it| it.group.to_vec());
-        let mut wanted = change.members.as_slice().to_vec();
+        let mut wanted = change.members.to_vec();
         is.sort_unstable_by_key(|it| it.id);
         wanted.sort_unstable_by_key(|it| it.id);
         if is != wanted {
@@ -172,7 +172,7 @@ impl Diff<'_> {
 impl NexthopChange {
     /// Whether it is a single one.
     pub(super) fn group_is_empty(&self) -> bool {
-        self.members.as_slice().is_empty()
+        self.members.is_empty()
     }
 }
 
@@ -191,6 +191,6 @@ pub(super) fn spelled(
         onlink: now.flags & RTNH_F_ONLINK != 0,
         blackhole: now.blackhole,
         protocol: now.protocol,
-        members: Members::new(now.group.iter().copied()),
+        members: now.group.iter().copied().collect(),
     })
 }

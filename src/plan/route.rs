@@ -7,7 +7,7 @@ use super::index::{hops_of, slot_of};
 use super::{Rank, Reason};
 use crate::desired::{DesiredRoute, State};
 use crate::model::address::{Address, IFA_F_DADFAILED};
-use crate::model::change::{Change, NextHop, NextHops, RouteChange};
+use crate::model::change::{Change, NextHop, RouteChange};
 use crate::model::network::Network;
 use crate::model::nexthop::RTNH_F_ONLINK;
 use crate::model::route::{
@@ -70,7 +70,7 @@ impl Diff<'_> {
                 [NextHop { via, dev, onlink, .. }] => {
                     (change.via, change.dev, change.onlink) = (via, dev, onlink);
                 }
-                _ => change.hops = NextHops::new(open.iter().copied()),
+                _ => change.hops = open.iter().copied().collect(),
             }
         }
         if wanted.to.is_ipv4() {
@@ -317,7 +317,7 @@ pub(super) fn spelled(route: &Route, network: &Network) -> RouteChange {
         source: route.source,
         metrics: route.metrics,
         onlink: route.flags & RTNH_F_ONLINK != 0,
-        hops: NextHops::new(route.hops.iter().map(named)),
+        hops: route.hops.iter().map(named).collect(),
         nexthop_id: route.nexthop_id,
         ..RouteChange::new(slot.to, route.protocol)
     }

@@ -22,7 +22,7 @@ impl Diff<'_> {
         }
         let id = change.nexthop_id;
         made.extend((id != 0).then(|| Difference::made("nhid", id)));
-        let hops = change.hops.as_slice().len();
+        let hops = change.hops.len();
         made.extend((hops != 0).then(|| Difference::made("nexthops", count(hops))));
         made
     }
@@ -60,7 +60,7 @@ impl Diff<'_> {
     fn hop_differences(&self, change: &RouteChange, now: &Route, out: &mut Vec<Difference>) {
         let RouteChange { via, dev, onlink, .. } = *change;
         let own = [NextHop { via, dev, weight: 1, onlink }];
-        let several = change.hops.as_slice();
+        let several = &change.hops;
         let wanted = if several.is_empty() { &own[..] } else { several };
         let observed = hops_now(now);
         let nothing = Hop { via: None, dev: 0, weight: 1, onlink: now.flags & RTNH_F_ONLINK != 0 };

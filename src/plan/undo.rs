@@ -71,7 +71,7 @@ impl Undo {
         let mut lost = Vec::new();
         for step in &plan.steps {
             undo.touch(step.change.object());
-            if let Change::SetLink(update) = step.change {
+            if let Change::SetLink(update) = &step.change {
                 undo.links.insert(update.link);
                 if update.mtu.is_some() {
                     undo.touch_bounded_by(update.link);
@@ -211,7 +211,7 @@ impl Undo {
         if peer.is_some_and(|peer| peer.index > then.index) {
             return None;
         }
-        Some(Change::CreateLink(NewLink {
+        Some(Change::from(NewLink {
             name: then.name,
             settings,
             mtu: Some(then.mtu).filter(|&mtu| {
@@ -282,7 +282,7 @@ impl Undo {
             let wanted = self.named(then.settings?, now)?;
             update.settings = differing(wanted, renamed(link.settings?, now));
         }
-        (!update.is_empty()).then_some(Change::SetLink(update))
+        (!update.is_empty()).then_some(Change::from(update))
     }
 
     /// Hardware addresses come back by themselves where ports leave; only then they are set.
@@ -291,7 +291,7 @@ impl Undo {
             let is_fixed = then.settings.is_some_and(|it| it.kind.mac_only_at_creation);
             if link.mac != then.mac && !then.mac.as_bytes().is_empty() && !is_fixed {
                 let update = LinkUpdate { mac: Some(then.mac), ..LinkUpdate::new(link.name) };
-                changes.push(Change::SetLink(update));
+                changes.push(Change::from(update));
             }
         }
     }

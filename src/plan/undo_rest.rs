@@ -57,7 +57,7 @@ impl Undo {
         for was in self.before.nexthops().filter(is_scoped) {
             let Some(wanted) = spell(&self.before, was) else { continue };
             let is = now.nexthop(was.id);
-            if is.and_then(|is| spell(now, is)) == Some(wanted) {
+            if is.and_then(|is| spell(now, is)).as_ref() == Some(&wanted) {
                 continue;
             }
             let is_other =

@@ -172,7 +172,7 @@ impl Reconcile {
     /// A link that is to go and is among the doomed already: an earlier run did not come to it. If
     /// the kernel does not delete it, it is to leave them, whatever group it had.
     pub(super) fn note_doomed(&mut self, step: &Step, network: &Network) {
-        let (Change::DeleteLink(name), Some(owner)) = (step.change, &self.desired.owner) else {
+        let (&Change::DeleteLink(name), Some(owner)) = (&step.change, &self.desired.owner) else {
             return;
         };
         let is_doomed = |link: &Link| link.group == owner.doomed() && !link.kind.is_empty();
@@ -200,5 +200,5 @@ fn is_the_same(now: &Link, then: &Link, group: u32) -> bool {
 
 fn set_group(name: LinkName, group: u32, subject: Subject, rank: Rank) -> Step {
     let update = LinkUpdate { group: Some(group), ..LinkUpdate::new(name) };
-    Step::bare(Change::SetLink(update), subject, rank)
+    Step::bare(Change::from(update), subject, rank)
 }

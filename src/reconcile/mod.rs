@@ -33,7 +33,7 @@ use self::track::{Refused, Track};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET, SILENT_REREAD};
 use crate::model::address::Address;
-use crate::model::change::{Change, NewLink};
+use crate::model::change::Change;
 use crate::model::consequences::Standing;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
@@ -495,8 +495,8 @@ fn is_in_use(source: IpAddr, network: &Network) -> bool {
 fn names_resolve(change: &Change, network: &Network) -> bool {
     let exists = |name: LinkName| network.index_of(name).is_some();
     match change {
-        Change::CreateLink(NewLink { settings, master, .. }) => {
-            settings.lower().is_none_or(exists) && master.is_none_or(exists)
+        Change::CreateLink(new) => {
+            new.settings.lower().is_none_or(exists) && new.master.is_none_or(exists)
         }
         Change::SetLink(update) => {
             let is_there = |master: LinkName| master.is_empty() || exists(master);

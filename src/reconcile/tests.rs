@@ -44,7 +44,7 @@ impl Desk {
             self.reconcile.handle_synced(self.now);
         }
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
-            sent.push(step.change);
+            sent.push(step.change.clone());
             self.reconcile.handle_sent();
         }
         for change in &sent {
@@ -201,7 +201,7 @@ fn a_device_that_comes_later_is_waited_for() {
     let is_waiting = |report: &Report| matches!(report, Report::Blocked(blocked) if blocked.reason == Reason::NoSuchLink(name("e0")));
     assert_eq!(desk.told.iter().filter(|report| is_waiting(report)).count(), 1);
     desk.link_is(Link::new(7, name("e0")));
-    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("e0")) });
+    let set = Change::from(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("e0")) });
     assert_eq!(desk.settle(), [set]);
     assert!(desk.reconcile.is_converged());
 }
@@ -215,7 +215,7 @@ fn a_link_that_was_renamed_is_renamed_back() {
         network.put_link(Link { name: name("other"), ..link });
     });
     let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
-    assert_eq!(desk.settle(), [Change::SetLink(rename)]);
+    assert_eq!(desk.settle(), [Change::from(rename)]);
     assert_eq!(desk.network.links().count(), 1);
 }
 
@@ -232,14 +232,14 @@ fn where_no_link_is_renamed_while_up_it_goes_down_for_that() {
     renamed_by_other(&mut desk);
     let rename = LinkUpdate { rename: Some(name("br0")), ..LinkUpdate::new(name("other")) };
     let sent = desk.round(|change| refused(change, libc::EBUSY));
-    assert_eq!(sent, [Change::SetLink(rename)]);
+    assert_eq!(sent, [Change::from(rename)]);
     let down = LinkUpdate { up: Some(false), ..LinkUpdate::new(name("other")) };
     let rename = LinkUpdate { up: Some(true), ..rename };
-    assert_eq!(desk.settle(), [Change::SetLink(down), Change::SetLink(rename)]);
+    assert_eq!(desk.settle(), [Change::from(down), Change::from(rename)]);
     assert!(desk.reconcile.is_converged());
     // What was learnt holds for the next one.
     renamed_by_other(&mut desk);
-    assert_eq!(desk.settle(), [Change::SetLink(down), Change::SetLink(rename)]);
+    assert_eq!(desk.settle(), [Change::from(down), Change::from(rename)]);
     assert_eq!(desk.network.links().count(), 1);
 }
 

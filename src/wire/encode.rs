@@ -172,10 +172,10 @@ fn spelled_here(
             let index = resolve(link)?;
             (RTM_DELVLAN, 0, bridge_vlan::payload(index, first, last, false, false))
         }
-        Change::PutNexthop { nexthop, replace } => {
+        Change::PutNexthop { ref nexthop, replace } => {
             let dev = nexthop.dev.map(resolve).transpose()?;
             let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
-            (RTM_NEWNEXTHOP, NLM_F_CREATE | flags, nexthop::payload(&nexthop, dev))
+            (RTM_NEWNEXTHOP, NLM_F_CREATE | flags, nexthop::payload(nexthop, dev))
         }
         Change::DeleteNexthop(id) => (RTM_DELNEXTHOP, 0, nexthop::deletion(id)),
         Change::PutFdb { entry, replace: _ } => {

@@ -379,7 +379,7 @@ fn delete(network: &mut Network, index: u32) {
 fn put_route(network: &mut Network, change: &RouteChange, replace: bool) -> Result<(), String> {
     let one = Some((change.via, change.dev, 1, change.onlink));
     let one = one.filter(|_| change.via.is_some() || change.dev.is_some());
-    let several = change.hops.as_slice().iter();
+    let several = change.hops.iter();
     let several = several.map(|hop| (hop.via, hop.dev, hop.weight, hop.onlink));
     let ways: Vec<_> = one.into_iter().chain(several).collect();
     let ways = if change.nexthop_id == 0 { ways } else { Vec::new() };

@@ -45,7 +45,7 @@ pub(super) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             network.remove(&ObjectKey::Fdb(gone.key));
             Ok(())
         }
-        Change::PutNexthop { nexthop, replace } => put_nexthop(network, &nexthop, replace),
+        Change::PutNexthop { ref nexthop, replace } => put_nexthop(network, nexthop, replace),
         Change::DeleteNexthop(id) => {
             network.nexthop(id).ok_or(format!("no {change:?}"))?;
             delete_nexthop(network, id);
@@ -91,7 +91,7 @@ fn put_nexthop(network: &mut Network, change: &NexthopChange, replace: bool) -> 
     if now.is_some() && !replace {
         return Err(format!("{change:?}: there already"));
     }
-    let members = change.members.as_slice();
+    let members = &change.members;
     if now.is_some_and(|now| now.group.is_empty() != members.is_empty()) {
         return Err(format!("{change:?}: a group and a single one"));
     }
@@ -112,7 +112,7 @@ fn put_nexthop(network: &mut Network, change: &NexthopChange, replace: bool) -> 
     let NexthopChange { id, via, protocol, blackhole, .. } = *change;
     let is_ipv4 = members.is_empty().then_some(!change.is_ipv6);
     let flags = if change.onlink { RTNH_F_ONLINK } else { 0 };
-    let (scope, fdb, group, group_type) = (0, false, members.into(), 0);
+    let (scope, fdb, group, group_type) = (0, false, members.clone(), 0);
     network.put(Object::Nexthop(Nexthop {
         id,
         is_ipv4,

@@ -37,7 +37,7 @@ fn reach(desired: &Desired, network: &mut Network) {
     for _ in 0..4 {
         for step in &Plan::new(desired, network).steps {
             // A link that is made in this round is set in the next.
-            if matches!(step.change, crate::model::change::Change::SetLink(it)
+            if matches!(&step.change, crate::model::change::Change::SetLink(it)
                 if network.index_of(it.link).is_none())
             {
                 continue;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::model;
 use super::random::{self, Random};
 use crate::desired::{Desired, DesiredFdb, PROTOCOL_DEFAULT, State};
-use crate::model::change::{Change, LinkUpdate, NewLink, Op, RouteChange};
+use crate::model::change::{Change, Op, RouteChange};
 use crate::model::link::Link;
 use crate::model::network::Network;
 use crate::model::rule::Rule;
@@ -53,9 +53,9 @@ proptest! {
                     Err(error) if is_moot(&step.change, &error) => {}
                     // A link that stays has the name.
                     Err(_) if matches!(step.change, Change::AddAltname { .. }) => {
-                        left.push(step.change);
+                        left.push(step.change.clone());
                     }
-                    Err(error) if is_excused(&error) => left.push(step.change),
+                    Err(error) if is_excused(&error) => left.push(step.change.clone()),
                     Err(error) => {
                         let steps: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
                         panic!("seed {seed}: {step}: {error}: {steps:#?}");
@@ -64,7 +64,7 @@ proptest! {
             }
         }
         let plan = Plan::new(&desired, &network);
-        let changes: Vec<_> = plan.steps.iter().map(|step| step.change).collect();
+        let changes: Vec<_> = plan.steps.iter().map(|step| step.change.clone()).collect();
         prop_assert_eq!(changes, left);
     }
 
@@ -77,12 +77,12 @@ proptest! {
             for needed in needs(&step.change) {
                 prop_assert!(made.contains(&needed), "{step} needs {needed}: {plan:#?}");
             }
-            if let Change::CreateLink(NewLink { name, settings, .. }) = step.change {
-                made.push(name);
-                made.extend(settings.peer());
+            if let Change::CreateLink(new) = &step.change {
+                made.push(new.name);
+                made.extend(new.settings.peer());
             }
-            if let Change::SetLink(LinkUpdate { rename: Some(name), .. }) = step.change {
-                made.push(name);
+            if let Change::SetLink(update) = &step.change {
+                made.extend(update.rename);
             }
         }
         let is_removal =
@@ -249,7 +249,7 @@ fn may_change_rest(desired: &Desired, change: &Change) -> bool {
         }
         Change::PutNexthop { nexthop, .. } => {
             let declared = desired.nexthops().iter().find(|it| it.id == nexthop.id);
-            let members = nexthop.members.as_slice();
+            let members = &nexthop.members;
             nexthop.protocol == desired.protocol()
                 && declared.is_some_and(|it| {
                     let is_it = (it.via, it.dev) == (nexthop.via, nexthop.dev);
@@ -296,7 +296,7 @@ fn may_change_rest(desired: &Desired, change: &Change) -> bool {
 
 fn may_put(desired: &Desired, route: &RouteChange) -> bool {
     let is_it = |wanted: &crate::desired::DesiredRoute| {
-        let hops = route.hops.as_slice();
+        let hops = &route.hops;
         let is_one = (wanted.via, wanted.dev) == (route.via, route.dev);
         // What cannot be used now is left out of several.
         let is_of_several =

@@ -441,7 +441,7 @@ pub(crate) fn meddle(random: &mut Random, network: &mut Network) {
         0 => {
             // Those on it fall along.
             let update = LinkUpdate { mtu: Some(1234), ..LinkUpdate::new(link.name) };
-            let _ = model::apply(network, &Change::SetLink(update));
+            let _ = model::apply(network, &Change::from(update));
         }
         1 if random.one_in(2) => {
             let id = 5 + u32::try_from(random.below(3)).unwrap_or(0);

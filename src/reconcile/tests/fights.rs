@@ -15,10 +15,10 @@ fn five_reverts_are_made_at_once_and_the_sixth_waits_and_is_told() {
     let mut desk = Desk::new(Mode::Keep, declared([of_kind("br0", "bridge").mtu(1400)]));
     assert_eq!(desk.settle().len(), 1);
     assert!(desk.reconcile.is_converged());
-    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br0")) });
+    let set = [Change::from(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br0")) })];
     for _ in 0..REVERTS_AT_ONCE_MAX {
         desk.happens(|network| set_mtu(network, "br0", 1300));
-        assert_eq!(desk.settle(), [set]);
+        assert_eq!(desk.settle(), set);
     }
     assert!(conflicts(&desk.told).is_empty());
     let mut expected = RETRY_DELAY_MIN;
@@ -28,7 +28,7 @@ fn five_reverts_are_made_at_once_and_the_sixth_waits_and_is_told() {
         assert_eq!(conflicts(&desk.told), [(4711, expected)]);
         assert!(!desk.reconcile.is_converged());
         assert_eq!(desk.wait(), expected);
-        assert_eq!(desk.settle(), [set]);
+        assert_eq!(desk.settle(), set);
         assert!(desk.reconcile.is_converged());
         desk.told.clear();
         expected *= 2;
@@ -48,8 +48,8 @@ fn a_fight_over_one_object_leaves_others_alone() {
         set_mtu(network, "br0", 1300);
         set_mtu(network, "br1", 1300);
     });
-    let set = Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br1")) });
-    assert_eq!(desk.settle(), [set]);
+    let set = [Change::from(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name("br1")) })];
+    assert_eq!(desk.settle(), set);
 }
 
 /// Someone changes the mtu back each time, until a delay of `until` has been told.

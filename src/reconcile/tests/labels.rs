@@ -22,7 +22,7 @@ fn device(index: u32, own: &str, altname: Option<&str>) -> Link {
 }
 
 fn set_mtu(link: &str) -> Change {
-    Change::SetLink(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name(link)) })
+    Change::from(LinkUpdate { mtu: Some(1400), ..LinkUpdate::new(name(link)) })
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_link_that_a_block_names_is_renamed_back_from_a_name_that_another_matches() 
     desk.settle();
     desk.link_is(Link { mtu: 1300, ..device(1, "eth0", None) });
     let rename = LinkUpdate { rename: Some(name("wan")), ..LinkUpdate::new(name("eth0")) };
-    assert_eq!(desk.settle(), [Change::SetLink(rename)]);
+    assert_eq!(desk.settle(), [Change::from(rename)]);
     // Where another link bears the name, the one that bore it is free to be taken.
     desk.link_is(Link { mtu: 1300, ..device(1, "eth0", None) });
     desk.round(|change| refused(change, libc::EEXIST));
@@ -100,7 +100,7 @@ fn what_cannot_be_sent_because_a_label_has_no_link_is_sent_when_it_has_one() {
     };
     desk.link_is(bearer(2, "br7"));
     let joins = LinkUpdate { master: Some(name("br7")), ..LinkUpdate::new(name("e0")) };
-    assert_eq!(desk.settle(), [Change::SetLink(joins)]);
+    assert_eq!(desk.settle(), [Change::from(joins)]);
     // Two of them are none: what is, stays.
     desk.link_is(bearer(3, "br8"));
     assert_eq!(desk.settle(), []);

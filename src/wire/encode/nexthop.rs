@@ -9,7 +9,7 @@ use crate::model::nexthop::RTNH_F_ONLINK;
 
 /// A next hop object; `dev` is the index of its link.
 pub(super) fn payload(change: &NexthopChange, dev: Option<u32>) -> Vec<u8> {
-    let members = change.members.as_slice();
+    let members = &change.members[..];
     let family = match (members, change.is_ipv6) {
         ([], true) => AF_INET6,
         ([], false) => AF_INET,

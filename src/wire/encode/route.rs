@@ -82,7 +82,7 @@ fn message(
     let RouteChange { via, dev, weight, onlink, .. } = *route;
     let only = NextHop { via, dev, weight, onlink };
     // Only among several has a next hop a weight; one that joins them later comes as a list of one.
-    let hops = if weight > 1 { std::slice::from_ref(&only) } else { route.hops.as_slice() };
+    let hops = if weight > 1 { std::slice::from_ref(&only) } else { &route.hops };
     if hops.is_empty() {
         attributes.extend(via.map(|via| gateway(to.address, via)));
         if let Some(dev) = dev {

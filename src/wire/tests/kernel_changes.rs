@@ -68,7 +68,7 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
             ("ageing_time", Value::Number(12344)),
         ],
     );
-    namespace.change(&Change::CreateLink(new("b0", bridge))).unwrap();
+    namespace.change(&Change::from(new("b0", bridge))).unwrap();
     let b0 = namespace.link("b0");
     let made = b0.settings.unwrap();
     for (key, value) in bridge.iter() {
@@ -84,7 +84,7 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
         peer: Some(NewPeer { mtu: Some(1300), mac: Some(mac(2)), group: Some(4711) }),
         ..new("v0", settings("veth", &[("peer", Value::Link(name("v1")))]))
     };
-    namespace.change(&Change::CreateLink(pair)).unwrap();
+    namespace.change(&Change::from(pair)).unwrap();
     let (v0, v1) = (namespace.link("v0"), namespace.link("v1"));
     assert_eq!((v0.mtu, v0.mac, v0.group), (1400, mac(1), 4711));
     assert_eq!((v0.is_up(), v0.master), (true, b0.index));
@@ -94,7 +94,7 @@ fn a_pair_is_created_with_all_that_one_message_can_say() {
     assert_eq!(peer(&v0), Some(Value::Index(v1.index)));
     assert_eq!(peer(&v1), Some(Value::Index(v0.index)));
 
-    let Err(Refused(errno, _, _)) = namespace.change(&Change::CreateLink(pair)) else {
+    let Err(Refused(errno, _, _)) = namespace.change(&Change::from(pair)) else {
         panic!("the name was taken");
     };
     assert_eq!(errno, libc::EEXIST);
@@ -134,7 +134,7 @@ fn links_on_another_are_created_with_their_settings() {
         ("i0", "ifb", &[]),
     ] {
         let made = NewLink { mac: Some(mac(9)), ..new(link, settings(kind, wanted)) };
-        namespace.change(&Change::CreateLink(made)).unwrap();
+        namespace.change(&Change::from(made)).unwrap();
         let mut wanted = settings(kind, wanted);
         if !wanted.is_empty() {
             wanted = wanted.with(observed.0, observed.1).unwrap();
@@ -176,14 +176,14 @@ fn one_message_changes_all_of_a_link() {
     if !renames_live() {
         ip("link set v0 down");
     }
-    namespace.change(&Change::SetLink(all)).unwrap();
+    namespace.change(&Change::from(all)).unwrap();
     let after = namespace.link("w0");
     assert_eq!(after.index, before.index);
     assert_eq!((after.mtu, after.mac, after.group), (1400, mac(7), 9));
     assert_eq!(after.master, namespace.link("b0").index);
     assert!(!after.is_up());
     let up = LinkUpdate { up: Some(true), ..LinkUpdate::new(name("w0")) };
-    namespace.change(&Change::SetLink(up)).unwrap();
+    namespace.change(&Change::from(up)).unwrap();
     assert!(namespace.link("w0").is_up());
     // With nothing else said, nothing else changed.
     let changed = namespace.link("w0");
@@ -216,7 +216,7 @@ fn a_setting_changes_alone() {
             settings: Settings::new(before.kind).with(key, value),
             ..LinkUpdate::new(name(link))
         };
-        namespace.change(&Change::SetLink(update)).unwrap();
+        namespace.change(&Change::from(update)).unwrap();
         let after = namespace.link(link);
         assert_eq!(after.group, 7);
         assert_eq!(after.settings, before.with(key, value), "{link} {key}");
@@ -235,7 +235,7 @@ fn settings_sent_as_setlink_are_acknowledged_and_ignored() {
         ..LinkUpdate::new(name("b0"))
     };
     let setlink = Some(libc::RTM_SETLINK);
-    namespace.change_as(&Change::SetLink(update), setlink).unwrap();
+    namespace.change_as(&Change::from(update), setlink).unwrap();
     assert_eq!(namespace.link("b0"), before);
 }
 
@@ -249,7 +249,7 @@ fn a_refusal_carries_the_kernels_words() {
         settings: Some(settings("vxlan", &[("id", Value::Number(43))])),
         ..LinkUpdate::new(name("x0"))
     };
-    let refused = namespace.change(&Change::SetLink(update)).unwrap_err();
+    let refused = namespace.change(&Change::from(update)).unwrap_err();
     assert_eq!(refused.0, libc::EOPNOTSUPP);
     assert!(refused.1.contains("VNI"), "{refused:?}");
 
@@ -259,7 +259,7 @@ fn a_refusal_carries_the_kernels_words() {
         settings: Some(settings("vxlan", &[("ttl", Value::Number(43))])),
         ..LinkUpdate::new(name("x0"))
     };
-    let refused = namespace.change(&Change::SetLink(update)).unwrap_err();
+    let refused = namespace.change(&Change::from(update)).unwrap_err();
     assert_eq!(refused, Refused(libc::EOPNOTSUPP, "Cannot change mtu".into(), true));
 }
 
@@ -396,8 +396,8 @@ fn routes_are_created_and_deleted() {
         route("2001:db8:8::/48", None, 1024, 254),
     ] {
         let before = routes_of(&mut namespace);
-        namespace.change(&Change::CreateRoute(change)).unwrap();
-        let taken = namespace.change(&Change::CreateRoute(change));
+        namespace.change(&Change::CreateRoute(change.clone())).unwrap();
+        let taken = namespace.change(&Change::CreateRoute(change.clone()));
         assert_eq!(taken.unwrap_err().0, libc::EEXIST);
         let mut made = routes_of(&mut namespace);
         made.retain(|route| !before.contains(route));
@@ -412,12 +412,12 @@ fn routes_are_created_and_deleted() {
         let is_link = change.to.is_ipv4() && change.via.is_none();
         assert_eq!(made.scope, if is_link { 253 } else { 0 });
 
-        let foreign = RouteChange { protocol: 4, ..change };
+        let foreign = RouteChange { protocol: 4, ..change.clone() };
         let absent = namespace.change(&Change::DeleteRoute(foreign));
         assert_eq!(absent.unwrap_err().0, libc::ESRCH);
-        namespace.change(&Change::DeleteRoute(change)).unwrap();
+        namespace.change(&Change::DeleteRoute(change.clone())).unwrap();
         assert_eq!(routes_of(&mut namespace), before);
-        let absent = namespace.change(&Change::DeleteRoute(change));
+        let absent = namespace.change(&Change::DeleteRoute(change.clone()));
         assert_eq!(absent.unwrap_err().0, libc::ESRCH);
     }
 }
@@ -429,7 +429,7 @@ fn a_deletion_of_metric_0_takes_any_metric() {
     };
     let before = routes_of(&mut namespace);
     let kept = route("198.51.100.0/24", Some("192.0.2.7"), 7, 254);
-    namespace.change(&Change::CreateRoute(kept)).unwrap();
+    namespace.change(&Change::CreateRoute(kept.clone())).unwrap();
     let absent = RouteChange { metric: 0, ..kept };
     namespace.change(&Change::DeleteRoute(absent)).unwrap();
     assert_eq!(routes_of(&mut namespace), before);
@@ -445,7 +445,7 @@ fn a_replacement_takes_the_slot_and_says_so() {
     let first = route("198.51.100.0/24", Some("192.0.2.7"), 7, 254);
     let second = route("198.51.100.0/24", Some("192.0.2.8"), 7, 254);
     namespace.change(&Change::CreateRoute(first)).unwrap();
-    namespace.change(&Change::ReplaceRoute(second)).unwrap();
+    namespace.change(&Change::ReplaceRoute(second.clone())).unwrap();
     let routes = routes_of(&mut namespace);
     let mut held =
         routes.iter().filter(|it| it.key.slot.to == second.to && it.key.slot.table == 254);

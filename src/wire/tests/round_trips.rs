@@ -14,8 +14,8 @@ use super::super::numbers::flags::*;
 use super::decode_all;
 use crate::model::address::Prefix;
 use crate::model::change::{
-    AddressAttributes, Change, FdbChange, LinkUpdate, Members, NewLink, NewPeer, NextHop, NextHops,
-    NexthopChange, RouteChange,
+    AddressAttributes, Change, FdbChange, LinkUpdate, NewLink, NewPeer, NextHop, NexthopChange,
+    RouteChange,
 };
 use crate::model::fdb::Remote;
 use crate::model::kind::{KEYS_MAX, Kind, Settings, Value, ValueType};
@@ -122,7 +122,7 @@ fn parsed(bytes: &[u8]) -> (u16, RouteNetlinkMessage) {
 proptest! {
     #[test]
     fn a_new_link_comes_back_as_it_went(new in new_link()) {
-        let bytes = encoded(&Change::CreateLink(new));
+        let bytes = encoded(&Change::from(new));
         // Names are bytes; netlink-packet-route takes them for text.
         if new.name.as_str().is_some() {
             let (flags, message) = parsed(&bytes);
@@ -164,7 +164,7 @@ proptest! {
         mac in prop::option::of(mac()), settings in prop::option::of(settings()),
     ) {
         let update = LinkUpdate { mtu, group, up, mac, settings, ..LinkUpdate::new(link) };
-        let (flags, message) = parsed(&encoded(&Change::SetLink(update)));
+        let (flags, message) = parsed(&encoded(&Change::from(update)));
         prop_assert_eq!(flags, NLM_F_REQUEST);
         let RouteNetlinkMessage::NewLink(message) = message else {
             panic!("{message:?}");
@@ -306,7 +306,7 @@ proptest! {
         let via = via.filter(|_| is_single);
         let nexthop = NexthopChange {
             id, is_ipv6, via, dev: is_single.then_some(link), onlink: onlink && is_single,
-            blackhole: false, protocol, members: Members::new(members.clone()),
+            blackhole: false, protocol, members: members.clone().collect(),
         };
         let bytes = encoded(&Change::PutNexthop { nexthop, replace: true });
         let decoded = decode_all(&bytes);
@@ -372,9 +372,9 @@ proptest! {
     #[test]
     fn a_route_comes_back_as_it_went(change in route(), what in 0..3_usize) {
         let bytes = encoded(&match what {
-            0 => Change::CreateRoute(change),
-            1 => Change::ReplaceRoute(change),
-            _ => Change::DeleteRoute(change),
+            0 => Change::CreateRoute(change.clone()),
+            1 => Change::ReplaceRoute(change.clone()),
+            _ => Change::DeleteRoute(change.clone()),
         });
         let (flags, _) = parsed(&bytes);
         let create = if change.to.is_ipv4() { NLM_F_EXCL } else { NLM_F_APPEND };
@@ -403,10 +403,10 @@ proptest! {
         let hops = hops.into_iter().map(|(via, dev, weight, onlink)| NextHop {
             via: Some(via), dev: Some(dev), weight, onlink,
         });
-        let hops = NextHops::new(hops);
+        let hops: Box<[_]> = hops.collect();
         let metrics = Metrics { mtu, advmss };
         let said = RouteChange { route_type, tos, source, metrics, onlink, scope, ..change };
-        let bytes = encoded(&Change::CreateRoute(said));
+        let bytes = encoded(&Change::CreateRoute(said.clone()));
             let decoded = decode_all(&bytes);
         let [Decoded::Route { route, .. }] = &decoded[..] else {
             panic!("{decoded:?}");
@@ -414,7 +414,7 @@ proptest! {
         prop_assert_eq!((route.key.route_type, route.key.slot.tos), (route_type, tos));
         prop_assert_eq!((route.source, route.metrics, route.scope), (source, metrics, scope));
         prop_assert_eq!(route.flags & RTNH_F_ONLINK != 0, onlink);
-        let several = RouteChange { hops, via: None, dev: None, onlink: false, ..said };
+        let several = RouteChange { hops: hops.clone(), via: None, dev: None, onlink: false, ..said };
         let bytes = encoded(&Change::CreateRoute(several));
             let decoded = decode_all(&bytes);
         let read: Vec<_> = decoded.iter().flat_map(|decoded| {
@@ -424,7 +424,7 @@ proptest! {
             let one = Hop { via: route.key.via, dev: route.key.dev, weight: 0, onlink };
             if route.is_ipv4() { route.hops.to_vec() } else { vec![one] }
         }).collect();
-        let sent = hops.as_slice().iter().map(|hop| Hop {
+        let sent = hops.iter().map(|hop| Hop {
             via: hop.via,
             dev: INDEX,
             weight: if change.to.is_ipv4() { hop.weight } else { 0 },
