@@ -258,7 +258,9 @@ impl Applier {
     }
 
     fn conclude(&self, desired: &Desired, report: &mut ApplyReport) {
-        report.remaining = Plan::new(desired, self.engine.host().network());
+        let host = self.engine.host();
+        let compared = || Plan::new(desired, host.network());
+        report.remaining = host.remaining().unwrap_or_else(compared);
         report.converged = report.remaining.is_empty();
     }
 

@@ -28,6 +28,7 @@ pub fn drive(now: Instant, mut input: &[u8]) {
         let (datagram, after) = rest.split_at(length);
         input = after;
         host.poll_transmit(now, &mut request);
+        host.handle_sent(now, Ok(()));
         request.clear();
         let source = if how & 1 == 0 { Source::Events } else { Source::Replies };
         host.handle_datagram(now, source, 0, how & 2 != 0, datagram);

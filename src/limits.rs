@@ -10,6 +10,14 @@ pub(crate) const LINK_DEPTH_MAX: usize = 32;
 /// a request), and each holds the rtnl lock and its notifications fill our own event socket.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 64;
 
+/// From how many requests on a batch is sent by a thread of the kernel, while this one goes on with
+/// events. A correction is smaller: handing it over would take longer than making it.
+pub(crate) const LONG_BATCH_REQUESTS_MIN: usize = 8;
+
+/// After how many changed objects of a round an apply reads the tables before it compares anything:
+/// the reading is needed at the end in any case, and comparing as many twice takes longer.
+pub(crate) const READING_SUBJECTS_MIN: usize = 1_000;
+
 /// The most bytes of requests in one send; a socket's send buffer takes at least 208 KiB.
 pub(crate) const BATCH_BYTES_MAX: usize = 32 * 1024;
 

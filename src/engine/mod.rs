@@ -22,7 +22,7 @@ use self::members::{HOME, Member, Members, Slot};
 pub(crate) use self::options::Options;
 use self::reaping::{Reaped, Reaping};
 pub(crate) use self::thread::EngineThread;
-use crate::host::Host;
+use crate::host::{Host, Transmit};
 use crate::limits::{
     COLLECT_AFTER_EVENTS, COLLECT_WINDOW, DRAIN_TURNS_MAX, EVENT_BUFFER_BYTES, EVENT_BUFFERS,
     REPLY_BUFFER_BYTES, REPLY_BUFFERS, REPLY_RECEIVE_BUFFER_BYTES, SYSCTL_CHANGES_PER_TURN_MAX,
@@ -370,10 +370,12 @@ impl Engine {
             member.host.handle_sysctls(now, &writes, refused);
         }
         let mut buffer = self.spare.pop().unwrap_or_default();
-        if member.host.poll_transmit(now, &mut buffer) {
-            self.ring.send(member.requests, buffer, slot as u64);
-        } else {
-            self.spare.push(buffer);
+        match member.host.poll_transmit(now, &mut buffer) {
+            Transmit::Nothing => self.spare.push(buffer),
+            transmit => {
+                let is_long = transmit == Transmit::Long;
+                self.ring.send(member.requests, buffer, is_long, slot as u64);
+            }
         }
         // A long dump would be read until the socket of events overflows, and be in vain. It waits
         // in the kernel, which makes its parts as they are fetched.

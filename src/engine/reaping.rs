@@ -77,8 +77,8 @@ impl Reaping<'_> {
     fn sent(&mut self, sent: Sent) {
         self.reaped.sends += 1;
         let now = self.now;
-        if let (Err(errno), Some((member, _))) = (sent.result, self.touched(sent.socket)) {
-            member.host.handle_send_failed(now, errno);
+        if let Some((member, _)) = self.touched(sent.socket) {
+            member.host.handle_sent(now, sent.result.map(|_| ()));
         }
         if self.spare.len() < SPARE_BUFFERS_MAX {
             let mut buffer = sent.buffer;

@@ -26,6 +26,7 @@ use crate::model::change::Change;
 use crate::model::filter::Filter;
 use crate::model::network::{Network, Tables};
 use crate::model::object::Event;
+use crate::plan::Plan;
 use crate::reconcile::{Outcome, Reconcile, Report};
 use crate::session::{DumpStep, Dumps, Looks, Requests, Sequence};
 use crate::wire::view::messages;
@@ -37,6 +38,16 @@ pub(crate) enum Source {
     Events,
     /// The one that asks.
     Replies,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transmit {
+    Nothing,
+    /// A datagram that the kernel is done with at once.
+    Short,
+    /// A datagram that it may take milliseconds for.
+    Long,
 }
 
 /// The tables could not be read.
@@ -54,6 +65,9 @@ pub(crate) struct Host {
     requests: Requests,
     sequence: Sequence,
     reconcile: Option<Reconcile>,
+    /// How many datagrams are being sent. A batch that the kernel has not taken yet could come
+    /// after the next one.
+    sending: u32,
     /// Whether a batch was answered and what it caused may still be queued at the event socket.
     settling: bool,
     /// Whether that was a change by files, after which another one may follow at once.
@@ -102,6 +116,7 @@ impl Host {
             requests: Requests::default(),
             sequence: Sequence::default(),
             reconcile: None,
+            sending: 0,
             settling: false,
             writing: false,
             judging: false,
@@ -237,8 +252,10 @@ impl Host {
         }
     }
 
-    /// The latest batch or dump request could not be sent.
-    pub(crate) fn handle_send_failed(&mut self, now: Instant, errno: i32) {
+    /// The latest batch or dump request was sent, or could not be.
+    pub(crate) fn handle_sent(&mut self, now: Instant, result: Result<(), i32>) {
+        self.sending = self.sending.saturating_sub(1);
+        let Err(errno) = result else { return };
         if self.requests.is_busy() {
             let outcomes = self.requests.fail(errno);
             self.answer(now, outcomes);
@@ -268,23 +285,36 @@ impl Host {
         self.dumps.is_reading()
     }
 
-    /// What is to be sent now; `buffer` is empty and gets it. `false` where there is nothing.
-    pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
+    /// What is to be sent now; `buffer` is empty and gets it. With [`handle_sent`] the caller says
+    /// what came of it.
+    ///
+    /// [`handle_sent`]: Self::handle_sent
+    pub(crate) fn poll_transmit(&mut self, now: Instant, buffer: &mut BytesMut) -> Transmit {
         self.take_looks(now);
         self.note_looked();
-        if self.request_dump(now, buffer) || (self.can_send() && self.fill_batch(now, buffer)) {
-            return true;
+        let transmit = self.next_datagram(now, buffer);
+        self.sending += u32::from(transmit != Transmit::Nothing);
+        transmit
+    }
+
+    fn next_datagram(&mut self, now: Instant, buffer: &mut BytesMut) -> Transmit {
+        if self.request_dump(now, buffer) {
+            return Transmit::Short;
+        }
+        if self.can_send() && self.fill_batch(now, buffer) {
+            return if self.requests.takes_long() { Transmit::Long } else { Transmit::Short };
         }
         if self.can_send() && self.request_looks(now, buffer) {
-            return true;
+            return Transmit::Short;
         }
         // Only now, since filling the batch may have come to what is to be read first.
         let is_due = self.can_send() && self.reconcile.as_mut().is_some_and(|it| it.poll_reading());
         if is_due {
+            self.verified = Some(self.counters.changes);
             self.synced = false;
             self.dumps.start(now);
         }
-        is_due && self.request_dump(now, buffer)
+        if is_due && self.request_dump(now, buffer) { Transmit::Short } else { Transmit::Nothing }
     }
 
     fn request_dump(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
@@ -348,7 +378,7 @@ impl Host {
     }
 
     fn can_send(&self) -> bool {
-        let is_free = !self.requests.is_busy() && self.dumps.is_idle();
+        let is_free = self.sending == 0 && !self.requests.is_busy() && self.dumps.is_idle();
         self.synced && !self.settling && is_free && !self.halted
     }
 
@@ -387,6 +417,12 @@ impl Host {
         false
     }
 
+    /// What still differs; `None` until all has been compared.
+    pub(crate) fn remaining(&self) -> Option<Plan> {
+        let reconcile = self.reconcile.as_ref().filter(|_| self.is_settled())?;
+        Some(reconcile.remaining(self.network()))
+    }
+
     /// Reads the tables, as after a loss.
     pub(crate) fn read_anew(&mut self, now: Instant) {
         self.synced = false;
@@ -411,7 +447,7 @@ impl Host {
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
         let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_idle();
-        self.settling || self.doubting || is_asking
+        self.sending != 0 || self.settling || self.doubting || is_asking
     }
 
     /// The network as the events delivered so far tell it.

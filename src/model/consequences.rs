@@ -5,9 +5,8 @@
 //! (`fib_sync_down_dev`), net/ipv4/fib_frontend.c (`fib_disable_ip`), net/ipv4/nexthop.c
 //! (`remove_nexthop`) and net/ipv6/route.c (`fib6_ifdown`), each seen on 6.18.
 
-use std::collections::HashMap;
-
 use super::address::{Address, AddressKey, IFA_F_NODAD, IFA_F_TENTATIVE, SCOPE_HOST};
+use super::hash::HashMap;
 use super::kind::{Settings, Value, ValueType};
 use super::link::Link;
 use super::network::Network;
@@ -108,7 +107,7 @@ pub struct Standing {
 impl Standing {
     /// As `network` tells it.
     pub fn new(network: &Network) -> Self {
-        let mut next: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut next: HashMap<u32, Vec<u32>> = HashMap::default();
         for link in network.links() {
             for below in goes_with(link) {
                 next.entry(below).or_default().push(link.index);

@@ -12,6 +12,7 @@ pub mod fdb;
 pub mod filter;
 mod fold;
 pub mod glob;
+pub(crate) mod hash;
 pub mod identity;
 pub mod kind;
 pub mod link;

@@ -6,13 +6,14 @@
 mod contents;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
 use super::bridge_vlan::{BridgeVlan, BridgeVlanKey};
 use super::fdb::{FdbEntry, FdbKey};
+use super::hash::HashMap;
 use super::link::Link;
 use super::neighbour::{Neighbour, NeighbourKey};
 use super::netconf::{Netconf, NetconfKey};
@@ -309,6 +310,11 @@ impl Network {
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
         let key = route.key;
+        if let Some(known) = self.routes.get_mut(&key) {
+            if grounds_of(known).eq(grounds_of(&route)) {
+                return Some(std::mem::replace(known, route));
+            }
+        }
         let before = self.remove_route(key);
         for ground in grounds_of(&route) {
             self.routes_by.insert((ground, key));

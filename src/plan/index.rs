@@ -3,13 +3,14 @@
 //! With it a single event is compared with the objects that it touches alone, so the cost of a
 //! correction does not grow with the document.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Subject;
 use crate::desired::{Desired, DesiredLink, DesiredRoute};
 use crate::model::address::Prefix;
 use crate::model::change::NextHop;
+use crate::model::hash::HashMap;
 use crate::model::route::RouteSlot;
 use crate::model::text::LinkName;
 
@@ -235,7 +236,7 @@ struct Covering {
 
 impl Covering {
     fn new(desired: &Desired) -> Self {
-        let mut covering = Self { first: HashMap::new(), lens: BTreeSet::new() };
+        let mut covering = Self { first: HashMap::default(), lens: BTreeSet::new() };
         for (position, link) in desired.links.iter().enumerate() {
             for own in link.addresses.iter().flatten() {
                 let network = own.reaches().network();

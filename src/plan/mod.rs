@@ -308,17 +308,21 @@ impl Plan {
     pub fn new(desired: &Desired, observed: &Network) -> Self {
         let desired = &*desired.resolve(observed);
         let index = DesiredIndex::new(desired);
+        Self::of(desired, &index, observed, index.subjects())
+    }
+
+    /// What must change for these subjects of `desired`, whose labels stand for links.
+    pub(crate) fn of(
+        desired: &Desired,
+        index: &DesiredIndex,
+        observed: &Network,
+        subjects: impl Iterator<Item = Subject>,
+    ) -> Self {
         let mut plan = Self::default();
         let standing = OnceCell::new();
-        let mut diff = Diff {
-            desired,
-            index: &index,
-            observed,
-            standing: &standing,
-            renames_live: true,
-            plan: &mut plan,
-        };
-        for subject in index.subjects() {
+        let (renames_live, standing) = (true, &standing);
+        let mut diff = Diff { desired, index, observed, standing, renames_live, plan: &mut plan };
+        for subject in subjects {
             diff.subject(subject, None);
         }
         plan.sort();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::bulk::Stage;
 use super::{Attempt, Mode, Noticed, Outcome, Pending, Reconcile, Report, Role};
+use crate::limits::READING_SUBJECTS_MIN;
 use crate::model::change::Change;
 
 impl Reconcile {
@@ -28,6 +29,11 @@ impl Reconcile {
         if self.round.is_empty() {
             if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Moving) {
                 bulk.stage = Stage::Moved;
+            }
+            // Where many were, each is looked at after the reading that verifies them all.
+            let are_many = self.touched.len() >= READING_SUBJECTS_MIN;
+            if are_many && self.mode == Mode::Once && self.unresolved.is_empty() {
+                self.is_to_be_read = true;
             }
             // What named a link that was to be made is looked at again too, made or not.
             self.touched.extend(self.unresolved.keys());

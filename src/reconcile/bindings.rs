@@ -3,8 +3,9 @@
 //! By it a rename is told from a deletion, and a link that was moved to another namespace from
 //! one that is gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use crate::model::hash::HashMap;
 use crate::model::network::Network;
 use crate::model::text::LinkName;
 

@@ -96,10 +96,12 @@ impl Reconcile {
         self.bulk = Some(Bulk { group, doomed, moved: 0, stage });
     }
 
-    /// Whether the tables are to be read now, before a group is deleted. Says so once.
+    /// Whether the tables are to be read now: before a group is deleted, of which it says so once,
+    /// or to see what came of a long round.
     pub(crate) fn poll_reading(&mut self) -> bool {
         let is_idle = self.round.is_empty();
         match &mut self.bulk {
+            None => self.is_to_be_read,
             Some(bulk) if bulk.stage == Stage::Moved && is_idle => {
                 bulk.stage = Stage::Reading;
                 true

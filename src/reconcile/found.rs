@@ -3,10 +3,10 @@
 //! In mode `Report` no step ever comes into a round, so nothing can be sent. What was told of a
 //! subject is remembered until it is as declared again.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Finding, Noticed, Reconcile, Report};
+use crate::model::hash::HashMap;
 use crate::model::object::ObjectId;
 use crate::plan::{Plan, Reason, Step, Subject};
 
@@ -22,7 +22,7 @@ pub(super) struct Found {
 impl Reconcile {
     /// Tells what came to differ of the subjects that were looked at, and what does not any more.
     pub(super) fn tell_found(&mut self, looked_at: &[(Subject, Noticed)], plan: Plan) {
-        let mut found = HashMap::<_, Vec<_>>::new();
+        let mut found = HashMap::<_, Vec<_>>::default();
         for step in plan.steps {
             self.clean.remove(&step.subject);
             found.entry(step.subject).or_default().push(step);

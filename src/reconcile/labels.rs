@@ -5,6 +5,7 @@
 //! what it says otherwise by that is looked at again, and what stays keeps its history.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use std::time::Instant;
 
@@ -118,7 +119,7 @@ impl Reconcile {
 
     /// Takes the declared state with other names, and looks at all that differs by that.
     fn become_resolved(&mut self, resolved: Desired, noticed: Noticed) {
-        let index = DesiredIndex::new(&resolved);
+        let index = Arc::new(DesiredIndex::new(&resolved));
         let mut changed = Vec::new();
         let before = std::mem::replace(&mut self.desired, resolved);
         let after = &self.desired;

@@ -19,8 +19,9 @@ mod touched;
 mod track;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use self::bindings::Bindings;
@@ -35,6 +36,7 @@ use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET, SILENT_REREAD};
 use crate::model::address::Address;
 use crate::model::change::Change;
 use crate::model::consequences::Standing;
+use crate::model::hash::{HashMap, HashSet};
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 pub use crate::model::refusal::Outcome;
@@ -59,14 +61,16 @@ pub(crate) struct Reconcile {
     /// With the names of the links that its labels stand for.
     desired: Desired,
     labels: Option<Labels>,
-    index: DesiredIndex,
+    index: Arc<DesiredIndex>,
     bindings: Bindings,
     dirty: HashMap<Subject, Noticed>,
     /// Subjects whose steps name a link that is still to be made.
     unresolved: HashMap<Subject, Noticed>,
     /// Subjects that were as declared when last looked at: a difference is a revert.
-    clean: BTreeSet<Subject>,
+    clean: HashSet<Subject>,
     blocked: HashMap<Subject, Vec<Blocked>>,
+    /// Subjects with something that a link which is down suspends.
+    suspended: BTreeSet<Subject>,
     /// In mode `Report`: what was told of each subject that is not as declared.
     found: HashMap<Subject, Vec<Found>>,
     /// What has a history; at most one for each declared object, and one for all else of its kind.
@@ -88,7 +92,7 @@ pub(crate) struct Reconcile {
     round: VecDeque<Pending>,
     in_flight: usize,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
-    touched: BTreeSet<Subject>,
+    touched: HashSet<Subject>,
     rounds: u32,
     /// Counts successes; in mode `Once` a failed object is tried again after others succeeded.
     progress: u64,
@@ -101,6 +105,8 @@ pub(crate) struct Reconcile {
     moved: HashMap<LinkName, u32>,
     /// Links that could not be deleted with others.
     singly: HashSet<LinkName>,
+    /// Whether the tables are to be read before anything is compared.
+    is_to_be_read: bool,
     /// Whether this kernel renames links that are up, as far as is known.
     renames_live: bool,
     reports: VecDeque<Report>,
@@ -157,7 +163,7 @@ struct View<'a> {
 
 impl Reconcile {
     pub(crate) fn new(mode: Mode, desired: Desired) -> Self {
-        let index = DesiredIndex::new(&desired);
+        let index = Arc::new(DesiredIndex::new(&desired));
         let labels = desired.has_matches().then(|| Labels::new(desired.clone()));
         Self {
             labels,
@@ -166,26 +172,28 @@ impl Reconcile {
             silent: Silent::new(&desired, SILENT_REREAD),
             desired,
             index,
-            unresolved: HashMap::new(),
+            unresolved: HashMap::default(),
             purged: None,
             bulk: None,
-            moved: HashMap::new(),
-            singly: HashSet::new(),
+            moved: HashMap::default(),
+            singly: HashSet::default(),
+            is_to_be_read: false,
             renames_live: true,
-            dirty: HashMap::new(),
-            clean: BTreeSet::new(),
-            blocked: HashMap::new(),
-            found: HashMap::new(),
-            tracks: HashMap::new(),
+            dirty: HashMap::default(),
+            clean: HashSet::default(),
+            blocked: HashMap::default(),
+            suspended: BTreeSet::new(),
+            found: HashMap::default(),
+            tracks: HashMap::default(),
             later: BTreeSet::new(),
-            awaited: HashMap::new(),
+            awaited: HashMap::default(),
             round: VecDeque::new(),
             in_flight: 0,
-            touched: BTreeSet::new(),
+            touched: HashSet::default(),
             rounds: 0,
             progress: 0,
-            refused: HashMap::new(),
-            conflicts: HashMap::new(),
+            refused: HashMap::default(),
+            conflicts: HashMap::default(),
             quiet: BTreeSet::new(),
             planning: 0,
             own_port: 0,
@@ -215,7 +223,9 @@ impl Reconcile {
         if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Reading) {
             bulk.stage = Stage::Read;
         }
+        self.is_to_be_read = false;
         self.start_interval(now);
+        self.dirty.reserve(self.index.subjects_len());
         for subject in self.index.subjects() {
             self.dirty.entry(subject).or_insert(Noticed::at(now));
         }
@@ -233,7 +243,7 @@ impl Reconcile {
             *until = None;
         }
         self.drop_stale();
-        if self.in_flight == 0 && self.round.is_empty() {
+        if self.in_flight == 0 && self.round.is_empty() && !self.is_to_be_read {
             match self.bulk.as_ref().map(|bulk| bulk.stage) {
                 None => self.plan_round(now, network),
                 Some(Stage::Read) => {
@@ -274,7 +284,7 @@ impl Reconcile {
 
     /// Whether nothing is being done and nothing is left to do now.
     pub(crate) fn is_settled(&self) -> bool {
-        let is_idle = self.round.is_empty() && self.bulk.is_none();
+        let is_idle = self.round.is_empty() && self.bulk.is_none() && !self.is_to_be_read;
         let is_waiting = self.awaited.values().any(Option::is_some) || self.silent.is_waiting();
         let is_resolved = self.labels.as_ref().is_none_or(Labels::is_resolved);
         is_idle && is_resolved && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
@@ -285,6 +295,14 @@ impl Reconcile {
         self.is_settled()
             && self.blocked.is_empty()
             && self.clean.len() == self.index.subjects_len()
+    }
+
+    /// What still differs when it is settled. Only what was not as declared when last looked at is
+    /// compared.
+    pub(crate) fn remaining(&self, network: &Network) -> Plan {
+        let is_told = |it: &Subject| !self.clean.contains(it) || self.suspended.contains(it);
+        let subjects = self.index.subjects().filter(is_told);
+        Plan::of(&self.desired, &self.index, network, subjects)
     }
 
     /// Compares what is dirty and makes a round of what may be sent now.
@@ -309,6 +327,7 @@ impl Reconcile {
         let mut subjects: Vec<_> = dirty.keys().copied().collect();
         subjects.sort_unstable();
         let mut plan = Plan::default();
+        self.clean.reserve(subjects.len());
         let view = View { network, standing: OnceCell::new() };
         for &subject in &subjects {
             self.compare(now, subject, &view, &mut plan);
@@ -374,6 +393,11 @@ impl Reconcile {
             };
             own.steps
                 .retain(|step| !matches!(step.change, Change::DeleteLink(name) if is_bound(name)));
+        }
+        if own.suspended.is_empty() {
+            self.suspended.remove(&subject);
+        } else {
+            self.suspended.insert(subject);
         }
         self.note_tentative(now, subject, &own.blocked);
         plan.steps.append(&mut own.steps);

@@ -1,11 +1,12 @@
 //! What the kernel does not announce: the links that are read for it, and when.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Mode, Noticed, Reconcile};
 use crate::desired::{Desired, DesiredLink};
 use crate::model::change::Change;
+use crate::model::hash::HashSet;
 use crate::model::kind::{News, Settings};
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
@@ -29,7 +30,7 @@ pub(super) struct Silent {
 impl Silent {
     pub(super) fn new(desired: &Desired, interval: Duration) -> Self {
         let (positions, wanted, waiting) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let unseen = HashSet::new();
+        let unseen = HashSet::default();
         let mut silent = Self { interval, due: None, positions, wanted, unseen, waiting };
         silent.become_declared(desired);
         silent

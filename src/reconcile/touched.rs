@@ -1,6 +1,7 @@
 //! What is to be looked at again when something happened.
 
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Noticed, Reconcile};
@@ -81,12 +82,13 @@ impl Reconcile {
                 }
             }
             Object::Route(route) => {
-                let declared = self.index.routes_in(route.key.slot).to_vec();
+                let index = Arc::clone(&self.index);
+                let declared = index.routes_in(route.key.slot);
                 let owner = self.desired.owner.as_ref().filter(|owner| owner.prune);
                 if declared.is_empty() && owner.is_some_and(|it| it.protocol == route.protocol) {
                     self.mark(Subject::Strays, noticed);
                 }
-                for position in declared {
+                for &position in declared {
                     self.mark(Subject::Route(position), noticed);
                 }
                 if enables {
@@ -94,11 +96,12 @@ impl Reconcile {
                 }
             }
             Object::Rule(rule) => {
-                let declared = self.index.rules_in(rule.is_ipv6, rule.priority).to_vec();
+                let index = Arc::clone(&self.index);
+                let declared = index.rules_in(rule.is_ipv6, rule.priority);
                 if declared.is_empty() && self.prunes(rule.protocol) {
                     self.mark(Subject::Strays, noticed);
                 }
-                for position in declared {
+                for &position in declared {
                     self.mark(Subject::Rule(position), noticed);
                 }
             }
@@ -131,7 +134,7 @@ impl Reconcile {
 
     /// The groups that it is in, and the routes that go by it, too.
     fn touch_nexthop(&mut self, it: &Nexthop, noticed: Noticed, enables: bool) {
-        for subject in self.index.touched_by_nexthop(it.id).to_vec() {
+        for &subject in Arc::clone(&self.index).touched_by_nexthop(it.id) {
             self.mark(subject, noticed);
         }
         if self.index.nexthop(it.id).is_none() && self.prunes(it.protocol) {
@@ -150,7 +153,7 @@ impl Reconcile {
 
     /// The link may be gone from the network by now; what it was found as is remembered.
     fn touch_address(&mut self, key: AddressKey, noticed: Noticed, network: &Network) {
-        for subject in self.index.routes_from(key.prefix.address).to_vec() {
+        for &subject in Arc::clone(&self.index).routes_from(key.prefix.address) {
             self.mark(subject, noticed);
         }
         if let Some(position) = self.position_of(key.index, network) {
@@ -169,7 +172,7 @@ impl Reconcile {
     }
 
     fn touch_link(&mut self, name: LinkName, noticed: Noticed, enables: bool) {
-        for subject in self.index.touched_by_link(name).to_vec() {
+        for &subject in Arc::clone(&self.index).touched_by_link(name) {
             self.mark(subject, noticed);
         }
         if enables {

@@ -228,16 +228,18 @@ impl Ring {
     }
 
     /// Queues a datagram to the kernel. The ring owns the buffer until the `Sent` with this token
-    /// hands it back; for a closed socket that is never, and the buffer is dropped.
-    pub(crate) fn send(&mut self, id: SocketId, buffer: BytesMut, token: u64) {
+    /// hands it back; for a closed socket that is never, and the buffer is dropped. One that
+    /// `is_long` is sent by a thread of the kernel's, and the next enter does not wait for that.
+    pub(crate) fn send(&mut self, id: SocketId, buffer: BytesMut, is_long: bool, token: u64) {
         let Some(socket) = self.socket_mut(id) else {
             return;
         };
         socket.sends_in_flight += 1;
         let fd = Fd(socket.fd.as_raw_fd());
         let (slot, header) = self.state.sends.begin(id.0, buffer, token);
-        let entry =
-            opcode::SendMsg::new(fd, header).build().user_data(Token::Send { slot }.encode());
+        let flags = if is_long { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+        let entry = opcode::SendMsg::new(fd, header).build().flags(flags);
+        let entry = entry.user_data(Token::Send { slot }.encode());
         // SAFETY: the slot keeps the header, the address and the bytes until this completion is
         // reaped (or for ever); the descriptor stays open while a send is in flight.
         unsafe { self.queue.push(entry) };

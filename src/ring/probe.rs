@@ -114,7 +114,7 @@ fn try_receive(ring: &mut Ring) -> Feature {
         SocketConfig { groups: &[], receive_buffer_bytes: 64 << 10, buffers: BufferGroup::Replies };
     let socket = ring.open_socket(&config).map_err(|e| e.to_string())?;
     ring.arm(socket);
-    ring.send(socket, BytesMut::from(&EMPTY_REQUEST[..]), 0);
+    ring.send(socket, BytesMut::from(&EMPTY_REQUEST[..]), false, 0);
     let mut received = false;
     let mut failed = None;
     turn_until(ring, &mut |completion| match completion {

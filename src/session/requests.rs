@@ -10,7 +10,9 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::Sequence;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX, GROUP_DEADLINE};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX, GROUP_DEADLINE, LONG_BATCH_REQUESTS_MIN,
+};
 use crate::model::change::{Change, Op};
 use crate::model::object::ObjectId;
 use crate::model::refusal::{Outcome, Refusal};
@@ -88,6 +90,12 @@ impl Requests {
             self.notification_bytes.saturating_add(notification_bytes(change));
         self.is_long |= matches!(change, Change::DeleteGroup(_));
         self.entries.push(Entry { sequence, op, object, outcome });
+    }
+
+    /// Whether the kernel may take milliseconds for the batch, in which the sender does nothing
+    /// else where it waits for it.
+    pub(crate) fn takes_long(&self) -> bool {
+        self.is_long || self.entries.len() >= LONG_BATCH_REQUESTS_MIN
     }
 
     /// Closes the batch for sending; `false` where nothing is to be sent.

@@ -67,8 +67,8 @@ impl Mirror {
     /// (`__ip6_del_rt_siblings` in net/ipv6/route.c), by a message that may name this one too.
     pub(super) fn note_alone(&mut self, route: &Route) {
         let is_bound = |route: &Route| may_have_siblings(route) && !may_stand_between(route);
-        let mut others = self.network.routes_in(route.key.slot);
-        if is_bound(route) && others.any(|other| other.key != route.key && is_bound(other)) {
+        let is_beside = |other: &Route| other.key != route.key && is_bound(other);
+        if is_bound(route) && self.network.routes_in(route.key.slot).any(is_beside) {
             self.hidden.note(route.key.slot);
             self.doubt.note_slot(route.key.slot, &self.network);
         }

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use netlink_packet_route::link::{InfoData, InfoVxlan};
 
 use self::world::World;
+use super::Transmit;
 use crate::desired::Desired;
 use crate::limits::{BATCH_DEADLINE, SILENT_REREAD};
 use crate::reconcile::Mode;
@@ -120,7 +121,8 @@ fn a_loss_that_the_judgement_of_a_dump_brings_to_light_waits_for_a_drain_of_its_
     world.host.handle_drained(world.now);
     assert!(world.host.is_recovering(), "the socket has not been read empty since");
     let mut buffer = BytesMut::new();
-    assert!(!world.host.poll_transmit(world.now, &mut buffer), "nothing is dumped before that");
+    let transmit = world.host.poll_transmit(world.now, &mut buffer);
+    assert_eq!(transmit, Transmit::Nothing, "nothing is dumped before that");
     world.come_to_rest();
     world.check_mirror();
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::super::{Host, Source};
+use super::super::{Host, Source, Transmit};
 use super::check::{differences, fold, link_of};
 use super::foreign;
 use super::kernel::{Kernel, Put, Read, SimRoute, forged_deletion, overrun, stray_ack};
@@ -48,6 +48,10 @@ pub(super) struct World {
     /// In how many turns one of each socket is read: what waits is older than what is not late.
     event_odds: usize,
     reply_odds: usize,
+    /// A long datagram that a thread of the kernel has not come to yet.
+    sending: Option<BytesMut>,
+    /// Whether the end of the latest long one is still to be told.
+    is_sent: bool,
     /// Whether there is a declared state; what was moved away is not put back.
     keeps: bool,
     stable: u32,
@@ -90,6 +94,8 @@ impl World {
             is_faulty,
             event_odds,
             reply_odds,
+            sending: None,
+            is_sent: false,
             keeps,
             stable,
         }
@@ -117,15 +123,22 @@ impl World {
         }
         let was_draining = self.host.is_draining();
         let mut buffer = BytesMut::new();
-        if self.host.poll_transmit(self.now, &mut buffer) {
-            match self.strikes(200) {
-                true => self.host.handle_send_failed(self.now, libc::ENOBUFS),
-                false => self.kernel.request(&buffer),
+        match self.host.poll_transmit(self.now, &mut buffer) {
+            Transmit::Nothing => {
+                let is_late = self.host.poll_timeout().is_some_and(|at| at <= self.now);
+                assert!(!is_late, "it would turn without end: nothing is due that it does");
             }
-        } else {
-            let is_late = self.host.poll_timeout().is_some_and(|at| at <= self.now);
-            assert!(!is_late, "it would turn without end: nothing is due that it does");
+            _ if self.strikes(200) => self.host.handle_sent(self.now, Err(libc::ENOBUFS)),
+            Transmit::Short => {
+                self.kernel.request(&buffer);
+                self.host.handle_sent(self.now, Ok(()));
+            }
+            Transmit::Long => {
+                assert!(self.sending.is_none() && !self.is_sent, "two batches at once");
+                self.sending = Some(buffer);
+            }
         }
+        self.go_on_sending();
         let (mut events, mut replies) = (events, replies);
         if was_draining {
             events = usize::MAX;
@@ -145,6 +158,19 @@ impl World {
             self.host.handle_drained(self.now);
         }
         self.listen();
+    }
+
+    /// A thread of the kernel sends a long datagram when it comes to it, and tells so later.
+    fn go_on_sending(&mut self) {
+        if self.random.one_in(2) {
+            return;
+        }
+        if let Some(datagram) = self.sending.take() {
+            self.kernel.request(&datagram);
+            self.is_sent = true;
+        } else if std::mem::take(&mut self.is_sent) {
+            self.host.handle_sent(self.now, Ok(()));
+        }
     }
 
     fn read_event(&mut self) -> bool {

@@ -12,10 +12,10 @@ fn a_dropped_ring_gives_its_ports_back() {
         let second = replies(&mut ring);
         ring.arm(first);
         ring.arm(second);
-        ring.send(second, get_link(None, 1), 1);
+        ring.send(second, get_link(None, 1), false, 1);
         turn(&mut ring, |_| ());
         // Queued and not submitted.
-        ring.send(second, get_link(Some(1), 2), 2);
+        ring.send(second, get_link(Some(1), 2), true, 2);
         assert_eq!(netlink_ports().len(), before.len() + 2);
         drop(ring);
         assert_eq!(netlink_ports(), before);
@@ -36,7 +36,7 @@ fn a_closed_socket_is_silent_and_its_slot_is_reused() {
             ring.close_socket(socket);
             assert_eq!(ring.port(socket), 0);
             ring.arm(socket);
-            ring.send(socket, BytesMut::new(), 0);
+            ring.send(socket, BytesMut::new(), false, 0);
             for _ in 0..2 {
                 ring.enter(super::super::Wait::None).unwrap();
                 ring.reap(|completion| panic!("{completion:?}"));
@@ -45,7 +45,7 @@ fn a_closed_socket_is_silent_and_its_slot_is_reused() {
         assert_eq!(ring.counters().sockets, 1);
         assert_eq!(netlink_ports().len(), before.len() + 1);
         ring.arm(kept);
-        ring.send(kept, get_link(Some(1), 1), 1);
+        ring.send(kept, get_link(Some(1), 1), true, 1);
         turn_until(&mut ring, |completion| matches!(completion, Completion::Received(_)));
     });
 }

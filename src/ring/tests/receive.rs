@@ -10,7 +10,7 @@ fn a_request_is_answered() {
         let socket = replies(&mut ring);
         assert_ne!(ring.port(socket), 0);
         ring.arm(socket);
-        ring.send(socket, get_link(Some(1), 7), 99);
+        ring.send(socket, get_link(Some(1), 7), false, 99);
         let (mut answered, mut sent) = (false, false);
         while !(answered && sent) {
             turn_until(&mut ring, |completion| match completion {
@@ -44,7 +44,7 @@ fn a_send_that_the_kernel_refuses_hands_its_buffer_back() {
         let mut ring = open(&config());
         let socket = replies(&mut ring);
         let bytes = ring.send_buffer_bytes(socket) + 1;
-        ring.send(socket, BytesMut::zeroed(bytes), 5);
+        ring.send(socket, BytesMut::zeroed(bytes), false, 5);
         turn_until(&mut ring, |completion| {
             let Completion::Sent(sent) = completion else { panic!("{completion:?}") };
             assert_eq!(sent.result, Err(libc::EMSGSIZE));
@@ -60,7 +60,7 @@ fn more_sends_than_the_queue_holds_all_go_out() {
         let mut ring = open(&Config { submission_entries: 4, ..config() });
         let socket = replies(&mut ring);
         for token in 0..500 {
-            ring.send(socket, get_link(Some(1), token as u32), token);
+            ring.send(socket, get_link(Some(1), token as u32), false, token);
         }
         let mut next = 0;
         while next < 500 {
