@@ -154,6 +154,12 @@ impl<'a> Work<'a> {
             if !self.how.yes && !may_go_on(&plan, self.how.look, answer, answers, closing, out)? {
                 return Ok(false);
             }
+            if plan.is_empty() {
+                // An apply would compare all once more, and find nothing either.
+                self.start.get_or_insert_with(Instant::now);
+                (self.report.remaining, self.report.converged) = (plan, true);
+                return Ok(true);
+            }
             if shows_progress && !plan.steps.is_empty() {
                 bar = Some(Bar::start(self.applier.progress(), plan.steps.len())?);
             }
