@@ -77,6 +77,7 @@ impl Applier {
     /// no privilege.
     pub fn plan(&mut self, desired: &Desired) -> Result<Plan, ApplyError> {
         self.engine.follow(desired.tables())?;
+        self.engine.look_for(&desired.namespaces);
         self.sync()?;
         Ok(Plan::new(desired, self.engine.host().network()))
     }
@@ -87,6 +88,7 @@ impl Applier {
     /// Where nothing differs, nothing but reading requests is sent.
     pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
         self.engine.follow(desired.tables())?;
+        self.engine.look_for(&desired.namespaces);
         self.sync()?;
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());
@@ -268,7 +270,7 @@ impl Applier {
         if !self.engine.catch_up()? {
             return Err(ApplyError::Cancelled(Box::default()));
         }
-        while !self.engine.host().is_synced() {
+        while !(self.engine.host().is_synced() && self.engine.host().knows_namespaces()) {
             if self.engine.turn(None)? == Turn::Cancelled {
                 return Err(ApplyError::Cancelled(Box::default()));
             }

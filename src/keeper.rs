@@ -259,6 +259,7 @@ impl Keeping {
         if self.is_filtered {
             self.engine.set_filter(&desired.filter());
         }
+        self.engine.look_for(&desired.namespaces);
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, self.mode, desired);
         Ok(())

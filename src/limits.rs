@@ -149,6 +149,13 @@ pub(crate) const NAME_LOOKS_MAX: u32 = 12;
 /// The wait before the first of these looks; each is twice as long, and the last comes after 4 s.
 pub(crate) const NAME_RETRY_DELAY: Duration = Duration::from_millis(1);
 
+/// The longest wait before a declared network namespace that could not be opened is looked at
+/// again, where nothing tells of it: a path that stands for nothing, or a descriptor too many.
+pub(crate) const NETNS_LOOK_DELAY_MAX: Duration = Duration::from_secs(1);
+/// How many declared network namespaces are open together; a process has 1,024 descriptors unless
+/// it is given more (getrlimit(2)).
+pub(crate) const NETNS_OPEN_MAX: usize = 64;
+
 /// How long a wait may collect events of a burst.
 pub(crate) const COLLECT_WINDOW: Duration = Duration::from_micros(200);
 

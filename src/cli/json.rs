@@ -150,6 +150,7 @@ fn setting(names: &dyn Names, key: &kind::Key, value: kind::Value) -> Value {
         kind::Value::Ports(ports) => ports.to_string().into(),
         kind::Value::Link(name) => name.to_string().into(),
         kind::Value::Index(index) => link_ref(names, index),
+        kind::Value::Netns(number) => number.into(),
     }
 }
 

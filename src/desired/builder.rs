@@ -51,6 +51,7 @@ pub struct LinkDeclaration {
     pub(super) matching: Option<Arc<LinkMatch>>,
     pub(super) common: Settings,
     pub(super) settings: Option<Settings>,
+    pub(super) peer_netns: Option<Arc<str>>,
     pub(super) state: Option<State>,
     pub(super) mtu: Option<u32>,
     pub(super) mac: Option<Mac>,
@@ -73,6 +74,7 @@ impl LinkDeclaration {
             matching: None,
             common: Settings::new(Kind::LINK),
             settings: None,
+            peer_netns: None,
             state: None,
             mtu: None,
             mac: None,
@@ -116,6 +118,14 @@ impl LinkDeclaration {
     /// own, without settings, may say more of the peer.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = Some(settings);
+        self
+    }
+
+    /// The network namespace that the peer of its settings is in: a name as `ip netns list` shows
+    /// it, or a path that begins with `/` or `./`. The peer is no link of this namespace then, and
+    /// what more there is to say of it is for a declared state of that one.
+    pub fn peer_netns(mut self, netns: &str) -> Self {
+        self.peer_netns = Some(netns.into());
         self
     }
 

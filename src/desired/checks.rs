@@ -12,6 +12,7 @@ use super::values::{self, Fault};
 use super::values_address::check_address;
 use super::values_fdb::check_fdb;
 use super::values_names::{check_alias, check_altnames};
+use super::values_netns::{check_netns_of, number_namespaces};
 use super::values_nexthop::check_nexthop;
 use super::values_route::check_route;
 use super::values_rule::{check_neighbour, check_rule};
@@ -97,6 +98,7 @@ pub(super) fn check_each(
             ("master", link.master.map_or(Ok(()), values::check_name)),
             ("match", link.matching.as_ref().map_or(Ok(()), |wanted| wanted.check())),
             ("alias", link.alias.map_or(Ok(()), check_alias)),
+            ("peer_netns", check_netns_of(link)),
         ];
         for (key, checked) in checked {
             if let Err(fault) = checked {
@@ -154,10 +156,11 @@ pub(super) fn check_each(
 /// only where nothing does.
 pub(super) fn complete(
     owner: Option<Owner>,
-    links: Vec<LinkDeclaration>,
+    mut links: Vec<LinkDeclaration>,
     routes: Vec<RouteDeclaration>,
     rest: Rest,
 ) -> (Desired, Vec<Problem>) {
+    let namespaces = number_namespaces(&mut links);
     let mut joint = Joint::new(owner.as_ref(), &links, &routes, &rest);
     joint.check();
     let Joint { problems, peer_of, .. } = joint;
@@ -173,6 +176,7 @@ pub(super) fn complete(
         neighbours: rest.neighbours,
         nexthops: rest.nexthops,
         unmatched: BTreeMap::new(),
+        namespaces,
     };
     (desired, problems)
 }

@@ -6,10 +6,6 @@ use super::tree::{At, Entry, Node, Value};
 use super::values::{Fault, quoted};
 use crate::model::text::LinkName;
 
-/// Keys that are designed and not built. A document that uses one is told so, not that the key
-/// is unknown: (where, key).
-const NOT_YET: &[(Table, &str)] = &[(Table::Kind, "peer_netns")];
-
 /// What a key stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -68,10 +64,6 @@ pub(super) fn unknown_key(
         return;
     }
     let key = quoted(&entry.key);
-    if NOT_YET.contains(&(table, entry.key.as_str())) {
-        let message = format!("{key} is not supported yet");
-        return reports.push(&entry.key_at, message, "take it out for now");
-    }
     let message = format!("{key} is not a key {}", table.describe());
     let near = suggest::nearest(&entry.key, known.iter().copied());
     let help = match (hint, near) {

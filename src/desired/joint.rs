@@ -51,6 +51,7 @@ impl<'d> Joint<'d> {
         self.check_names();
         self.check_matches();
         self.check_peers();
+        self.check_peers_elsewhere();
         for index in 0..self.links.len() {
             self.check_absent(index);
             self.check_references(index);

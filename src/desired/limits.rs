@@ -35,7 +35,6 @@ pub(super) const DIAGNOSTICS_MAX: usize = 100;
 pub(super) const EXCERPT_CHARS_MAX: usize = 100;
 
 /// The most characters of a key or value that a message repeats.
-#[cfg(feature = "document")]
 pub(super) const QUOTED_CHARS_MAX: usize = 60;
 
 /// The most bytes of an owner's name: it is part of a socket's name, which has 107.
@@ -44,6 +43,13 @@ pub(super) const OWNER_NAME_BYTES_MAX: usize = 64;
 /// The most alternative names of a link. All of them are in each of its notifications, of which
 /// the kernel makes none that is longer than 64 KiB; these are at most 4 KiB.
 pub(super) const ALTNAMES_MAX: usize = 32;
+
+/// The most bytes of a network namespace's name, which is that of a file (NAME_MAX of
+/// `linux/limits.h`).
+pub(super) const NETNS_NAME_BYTES_MAX: usize = 255;
+
+/// The most bytes of a path to one, without the final zero (PATH_MAX).
+pub(super) const NETNS_PATH_BYTES_MAX: usize = 4095;
 
 /// The least MTU: that of IPv4 (RFC 791, ETH_MIN_MTU). Below it the kernel takes IPv4 away.
 pub(super) const MTU_MIN: u32 = 68;

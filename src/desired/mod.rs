@@ -21,6 +21,7 @@ mod export;
 mod fields;
 mod joint;
 mod joint_fdb;
+mod joint_netns;
 mod joint_nexthop;
 mod joint_settings;
 mod joint_vlan;
@@ -64,6 +65,7 @@ mod values;
 mod values_address;
 mod values_fdb;
 mod values_names;
+mod values_netns;
 mod values_nexthop;
 mod values_route;
 mod values_rule;
@@ -116,6 +118,8 @@ pub struct Desired {
     /// Where labels have been put in order: those that stand for no single link, by the names that
     /// stand for them.
     pub(crate) unmatched: BTreeMap<LinkName, Unmatched>,
+    /// The network namespaces that other ends of pairs are in, by the numbers in their settings.
+    pub(crate) namespaces: Arc<[Arc<str>]>,
 }
 
 /// Addresses and routes that are taken away where they bear our mark.
@@ -506,6 +510,16 @@ impl Desired {
             tables = tables.with(Table::Fdb);
         }
         tables
+    }
+
+    /// The network namespaces that it names: those that other ends of pairs are in.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().map(|name| &**name)
+    }
+
+    /// The name that a number in settings stands for.
+    pub(crate) fn namespace(&self, number: u16) -> Option<&Arc<str>> {
+        self.namespaces.get(usize::from(number))
     }
 
     /// Who the created links belong to.

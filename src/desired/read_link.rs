@@ -19,6 +19,7 @@ use super::text::{parse_address, parse_mac};
 use super::tree::{Entry, Node, Value};
 use super::values::{self, quoted};
 use super::values_names::{alias, altname, check_altnames};
+use super::values_netns::check_netns;
 use crate::model::identity::AltName;
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;
@@ -77,8 +78,23 @@ pub(super) fn read(
     }
     let is_absent = link.state == Some(State::Absent);
     link.settings = read_kind(reports, entries, &mut place, is_absent);
+    link.peer_netns = link.settings.and_then(|settings| netns_of(entries, settings.kind));
     link.port = read_port(reports, entries, kinds);
     Some((link, place))
+}
+
+/// The network namespace that is named in the table of that kind, where it can be one. What is
+/// wrong with it is told where the table is read.
+fn netns_of(entries: &[Entry], kind: &'static Kind) -> Option<Arc<str>> {
+    let Value::Table(table) = &entries.iter().find(|entry| entry.key == kind.name)?.node.value
+    else {
+        return None;
+    };
+    let key = kind.keys.get(kind.netns_position()?)?;
+    match &table.iter().find(|entry| entry.key == key.name)?.node.value {
+        Value::Text(text) if check_netns(text).is_ok() => Some(text.as_str().into()),
+        _ => None,
+    }
 }
 
 /// Reads a key of [`Kind::LINK`], or a table of such keys; whether it is one.
@@ -381,5 +397,7 @@ fn read_setting(reports: &mut Reports, key: &Key, entry: &Entry) -> Option<kind:
             kind::Value::Address(fields::parsed(reports, entry, "192.0.2.1", parse)?)
         }
         ValueType::Lower | ValueType::Peer => kind::Value::Link(fields::link_name(reports, entry)?),
+        // It has a number once all that are named are known.
+        ValueType::Netns => return fields::parsed(reports, entry, "blue", check_netns).and(None),
     })
 }

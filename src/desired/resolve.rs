@@ -121,6 +121,10 @@ impl Desired {
                 own.via = own.via.map(&rename);
             }
             let Some(settings) = &mut link.settings else { continue };
+            // A label stands for no link of another namespace.
+            if settings.peer_netns().is_some() {
+                continue;
+            }
             for position in 0..settings.kind.keys.len() {
                 if let Some(Value::Link(name)) = settings.get(position) {
                     settings.set(position, Some(Value::Link(rename(name))));

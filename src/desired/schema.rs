@@ -7,7 +7,8 @@
 use serde_json::{Map, Value, json};
 
 use super::limits::{
-    ADVMSS_MAX, ALTNAMES_MAX, MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, ROUTE_MTU_MAX,
+    ADVMSS_MAX, ALTNAMES_MAX, MTU_MAX, MTU_MIN, NETNS_NAME_BYTES_MAX, NETNS_PATH_BYTES_MAX,
+    OWNER_NAME_BYTES_MAX, ROUTE_MTU_MAX,
 };
 use super::read::VERSION;
 use super::values_vlan::VID_MAX;
@@ -162,6 +163,11 @@ fn setting(key: &'static Key) -> Value {
             json!({ "type": "string", "format": "ipv4", "pattern": "^[0-9.]+$" })
         }
         ValueType::Lower | ValueType::Peer => reference("link_name"),
+        ValueType::Netns => {
+            let name = json!({ "pattern": "^[^/]+$", "maxLength": NETNS_NAME_BYTES_MAX });
+            let path = json!({ "pattern": "^(/|\\./).*[^/]$", "maxLength": NETNS_PATH_BYTES_MAX });
+            json!({ "type": "string", "anyOf": [name, path] })
+        }
     };
     let unit = key.unit.map(|unit| format!(", in {unit}")).unwrap_or_default();
     let when = if key.only_at_creation { "; set at creation only" } else { "" };

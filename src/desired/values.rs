@@ -5,16 +5,12 @@
 use std::net::IpAddr;
 
 use super::Owner;
-#[cfg(feature = "document")]
-use super::limits::QUOTED_CHARS_MAX;
-use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX};
+use super::limits::{MTU_MAX, MTU_MIN, OWNER_NAME_BYTES_MAX, QUOTED_CHARS_MAX};
 use crate::model::address::Prefix;
 use crate::model::kind::{Settings, Value, ValueType};
 use crate::model::route::{is_daemon_protocol, protocol_name};
 use crate::model::rule::PortRange;
-#[cfg(feature = "document")]
-use crate::model::text::write_escaped;
-use crate::model::text::{LinkName, Mac};
+use crate::model::text::{LinkName, Mac, write_escaped};
 
 /// Why a value cannot be: what is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +26,6 @@ impl Fault {
 }
 
 /// Text from outside in backquotes, cut and escaped for a message.
-#[cfg(feature = "document")]
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     let cut = text.char_indices().nth(QUOTED_CHARS_MAX);

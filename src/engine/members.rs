@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::host::{Host, Source};
 use crate::limits::BEHIND_MAX;
 use crate::model::object::NetnsId;
-use crate::ring::SocketId;
+use crate::ring::{Identity, OpenNetns, SocketId};
 
 /// Where a namespace stands among the members; used again after it was removed.
 pub(super) type Slot = usize;
@@ -24,6 +24,10 @@ pub(super) struct Member {
     pub(super) events: SocketId,
     pub(super) requests: SocketId,
     pub(super) host: Host,
+    /// What tells it from others, where that is known.
+    pub(super) identity: Option<Identity>,
+    /// The declared namespaces that are open, by their numbers.
+    pub(super) open: Vec<(u16, OpenNetns)>,
     pub(super) drain_turns: u32,
     /// How many datagrams the event socket brought since the turn that looked after it began.
     pub(super) brought: usize,
@@ -45,6 +49,8 @@ impl Member {
             events,
             requests,
             host,
+            identity: None,
+            open: Vec::new(),
             drain_turns: 0,
             brought: 0,
             behind_since: None,

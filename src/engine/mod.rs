@@ -7,6 +7,7 @@
 mod filters;
 mod follow;
 mod members;
+mod namespaces;
 mod options;
 mod reaping;
 mod thread;
@@ -147,7 +148,9 @@ impl Engine {
         let waker = ring.waker()?;
         let netns = options.netns.as_ref().map(OpenNetns::open).transpose();
         let netns = netns.map_err(RingError::from)?;
-        let home = open_member(&mut ring, netns.as_ref(), NetnsId::HOME, options)?;
+        let own = netns.as_ref().map_or_else(own_identity, OpenNetns::identity);
+        let mut home = open_member(&mut ring, netns.as_ref(), NetnsId::HOME, options)?;
+        home.identity = own;
         let mut members = Members::default();
         members.insert(home);
         let mut engine = Self {
@@ -165,10 +168,6 @@ impl Engine {
             last_seq: 0,
         };
         if options.follows_names {
-            let own = match &netns {
-                Some(netns) => netns.identity(),
-                None => own_identity(),
-            };
             engine.follow_names(own)?;
         }
         Ok(engine)
@@ -369,6 +368,7 @@ impl Engine {
             });
             member.host.handle_sysctls(now, &writes, refused);
         }
+        member.open_namespaces(now);
         let mut buffer = self.spare.pop().unwrap_or_default();
         match member.host.poll_transmit(now, &mut buffer) {
             Transmit::Nothing => self.spare.push(buffer),
@@ -471,6 +471,9 @@ impl Engine {
     /// Notes what a host waits for and has to tell, and whether it failed.
     fn hear(&mut self, slot: Slot) -> Result<(), EngineError> {
         self.members.refresh(slot);
+        if let Some(member) = self.members.get_mut(slot) {
+            member.close_namespaces();
+        }
         let failure = self.members.get_mut(slot).and_then(|member| member.host.poll_failure());
         match failure {
             Some(failed) => self.give_up(slot, EngineError::Dump { errno: failed.errno }),

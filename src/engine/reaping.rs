@@ -35,16 +35,17 @@ impl Reaping<'_> {
     pub(super) fn handle(&mut self, completion: Completion<'_>) {
         match completion {
             Completion::Received(received) => self.received(&received),
-            Completion::Lost(lost) => match self.touched(lost.socket) {
-                Some((member, Source::Events)) => member.host.handle_lost(lost.dropped),
-                Some((member, Source::Replies)) => member.host.handle_replies_lost(),
-                None => {}
+            Completion::Lost(lost) => match (self.now, self.touched(lost.socket)) {
+                (_, Some((member, Source::Events))) => member.host.handle_lost(lost.dropped),
+                (now, Some((member, Source::Replies))) => member.host.handle_replies_lost(now),
+                (_, None) => {}
             },
             Completion::Sent(sent) => self.sent(sent),
             Completion::Woken => self.reaped.woken = true,
             Completion::NamesChanged => {
                 let now = self.now;
                 self.follow.iter_mut().for_each(|follow| follow.handle_changed(now));
+                self.members.handle_names_changed();
             }
             Completion::Cancelled(socket) => {
                 let is_home = self.members.owner(socket) == Some((HOME, Source::Events));

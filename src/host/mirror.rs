@@ -7,6 +7,7 @@
 
 mod hidden;
 mod looks;
+mod netns;
 mod objects;
 mod ports;
 mod routes;

@@ -7,6 +7,7 @@ mod counters;
 mod doubt;
 mod looks;
 mod mirror;
+mod namespaces;
 mod orders;
 mod receive;
 mod silence;
@@ -28,7 +29,8 @@ use crate::model::network::{Network, Tables};
 use crate::model::object::Event;
 use crate::plan::Plan;
 use crate::reconcile::{Outcome, Reconcile, Report};
-use crate::session::{DumpStep, Dumps, Looks, Requests, Sequence};
+pub(crate) use crate::session::Opened;
+use crate::session::{DumpStep, Dumps, Looks, Namespaces, Requests, Sequence};
 use crate::wire::view::messages;
 
 /// Which of the two sockets a datagram came by.
@@ -63,6 +65,7 @@ pub(crate) struct Host {
     dumps: Dumps,
     looks: Looks,
     requests: Requests,
+    namespaces: Namespaces,
     sequence: Sequence,
     reconcile: Option<Reconcile>,
     /// How many datagrams are being sent. A batch that the kernel has not taken yet could come
@@ -114,6 +117,7 @@ impl Host {
             dumps,
             looks: Looks::default(),
             requests: Requests::default(),
+            namespaces: Namespaces::default(),
             sequence: Sequence::default(),
             reconcile: None,
             sending: 0,
@@ -176,6 +180,7 @@ impl Host {
         is_certain
             && !self.is_busy()
             && self.looks.is_idle()
+            && self.namespaces.is_known()
             && self.reconcile.as_ref().is_none_or(is_settled)
     }
 
@@ -196,7 +201,7 @@ impl Host {
             self.counters.truncated += 1;
             match source {
                 Source::Events => self.handle_lost(0),
-                Source::Replies => self.handle_replies_lost(),
+                Source::Replies => self.handle_replies_lost(now),
             }
             return;
         }
@@ -228,10 +233,11 @@ impl Host {
     }
 
     /// Replies did not fit the socket of requests, or their buffer.
-    pub(crate) fn handle_replies_lost(&mut self) {
+    pub(crate) fn handle_replies_lost(&mut self, now: Instant) {
         self.dumps.handle_replies_lost();
         self.looks.handle_replies_lost();
         self.requests.handle_replies_lost();
+        self.ask_nsids_again(now);
     }
 
     /// The event socket has been read empty.
@@ -263,6 +269,7 @@ impl Host {
             self.judge_dump(now, errno);
         } else {
             self.looks.handle_replies_lost();
+            self.ask_nsids_again(now);
         }
     }
 
@@ -298,7 +305,7 @@ impl Host {
     }
 
     fn next_datagram(&mut self, now: Instant, buffer: &mut BytesMut) -> Transmit {
-        if self.request_dump(now, buffer) {
+        if self.request_dump(now, buffer) || self.request_nsids(now, buffer) {
             return Transmit::Short;
         }
         if self.can_send() && self.fill_batch(now, buffer) {
@@ -335,8 +342,9 @@ impl Host {
         let Some(reconcile) = &mut self.reconcile else {
             return false;
         };
-        let network = self.mirror.network();
+        let (network, namespaces) = (self.mirror.network(), &self.namespaces);
         let resolve = |name| network.index_of(name);
+        let open_netns = |number| namespaces.held(number);
         while let Some(step) = reconcile.poll_step(now, network) {
             let change = &step.change;
             if self.counters.changes >= self.changes_max {
@@ -350,7 +358,11 @@ impl Host {
             if !self.requests.has_room(change, buffer, self.receive_buffer_bytes) {
                 break;
             }
-            self.requests.push(change, &mut self.sequence, &resolve, buffer);
+            // It is opened first.
+            if change.netns().is_some_and(|number| namespaces.is_awaited(number)) {
+                break;
+            }
+            self.requests.push(change, &mut self.sequence, &resolve, &open_netns, buffer);
             reconcile.handle_sent();
             self.counters.changes += 1;
         }
@@ -373,13 +385,15 @@ impl Host {
         let doubt = self.doubt_until.filter(|_| self.dumps.is_idle());
         let dump = self.dumps.poll_timeout().filter(|_| !self.judging);
         let looks = self.looks.poll_timeout();
-        let timeouts = [dump, self.requests.poll_timeout(), retry, doubt, looks];
+        let namespaces = self.namespaces.poll_timeout();
+        let timeouts = [dump, self.requests.poll_timeout(), retry, doubt, looks, namespaces];
         timeouts.into_iter().flatten().min()
     }
 
     fn can_send(&self) -> bool {
         let is_free = self.sending == 0 && !self.requests.is_busy() && self.dumps.is_idle();
-        self.synced && !self.settling && is_free && !self.halted
+        let is_known = self.synced && self.namespaces.is_known();
+        is_known && !self.settling && is_free && !self.halted
     }
 
     /// Time has passed.
@@ -390,6 +404,9 @@ impl Host {
         }
         if self.looks.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.looks.handle_replies_lost();
+        }
+        for (number, known) in self.namespaces.handle_timeout(now) {
+            self.note_netns(now, number, known);
         }
         // One that is at its end is not late.
         let late = if self.judging { None } else { self.dumps.expire(now) };
@@ -447,7 +464,8 @@ impl Host {
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
         let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_idle();
-        self.sending != 0 || self.settling || self.doubting || is_asking
+        let is_awaiting = self.sending != 0 || self.namespaces.is_busy();
+        is_awaiting || self.settling || self.doubting || is_asking
     }
 
     /// The network as the events delivered so far tell it.
@@ -530,6 +548,7 @@ impl Host {
 
     fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {
         self.settling = true;
+        self.namespaces.release();
         for outcome in outcomes {
             if outcome == Outcome::Unknown {
                 // Whatever it did may have been told long ago, or not yet.
@@ -550,6 +569,9 @@ impl Host {
             for event in &self.events[self.heard..] {
                 reconcile.handle_event(now, event, self.mirror.network());
             }
+        }
+        if !self.namespaces.is_empty() {
+            (self.heard..self.events.len()).for_each(|event| self.look_for_other_end(event));
         }
         if !self.keeps_events {
             self.events.clear();

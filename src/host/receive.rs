@@ -60,7 +60,7 @@ impl Host {
             self.dumps.handle_part(now, message.flags & NLM_F_DUMP_INTR != 0);
         }
         let is_part = message.flags & NLM_F_MULTI != 0;
-        if !is_dump && self.handle_look(now, message) {
+        if !is_dump && (self.handle_look(now, message) || self.handle_nsid(now, message)) {
             return;
         }
         let (mirror, events) = (&mut self.mirror, &mut self.events);

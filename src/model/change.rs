@@ -357,6 +357,14 @@ impl From<LinkUpdate> for Change {
 }
 
 impl Change {
+    /// The number of the other network namespace that it makes something in, if any.
+    pub(crate) fn netns(&self) -> Option<u16> {
+        match self {
+            Self::CreateLink(new) => new.settings.peer_netns(),
+            _ => None,
+        }
+    }
+
     /// The object that it changes.
     pub fn object(&self) -> ObjectId {
         match self {

@@ -18,6 +18,7 @@ pub mod kind;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
+pub mod netns;
 pub mod network;
 pub mod nexthop;
 pub mod nsid;

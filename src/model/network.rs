@@ -8,6 +8,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
@@ -17,6 +18,7 @@ use super::hash::HashMap;
 use super::link::Link;
 use super::neighbour::{Neighbour, NeighbourKey};
 use super::netconf::{Netconf, NetconfKey};
+use super::netns::NamedNetns;
 use super::nexthop::Nexthop;
 use super::nsid::Nsid;
 use super::object::ObjectId;
@@ -41,6 +43,8 @@ pub struct Network {
     rules: BTreeSet<Rule>,
     netconf: BTreeMap<NetconfKey, Netconf>,
     nsids: BTreeSet<Nsid>,
+    /// What is known of other namespaces, by what a declared state calls them.
+    named_netns: BTreeMap<Arc<str>, NamedNetns>,
 }
 
 /// What a route stands on, to find those that go, or change, with it.
@@ -112,6 +116,27 @@ impl Network {
     /// The numbers of other namespaces, in their order; none unless they are followed.
     pub fn nsids(&self) -> impl DoubleEndedIterator<Item = &Nsid> {
         self.nsids.iter()
+    }
+
+    /// What is known of the namespace that a declared state calls so; nothing unless it is looked
+    /// for.
+    pub fn named_netns(&self, name: &str) -> Option<NamedNetns> {
+        self.named_netns.get(name).copied()
+    }
+
+    /// From now on that is known of it; whether that is news.
+    pub(crate) fn set_named_netns(&mut self, name: &Arc<str>, known: NamedNetns) -> bool {
+        self.named_netns.insert(Arc::clone(name), known) != Some(known)
+    }
+
+    pub(crate) fn forget_named_netns(&mut self) {
+        self.named_netns.clear();
+    }
+
+    /// The name of the namespace that has that number here, where one that is looked for has.
+    pub(crate) fn netns_name(&self, nsid: i32) -> Option<&str> {
+        let is_it = |known: &NamedNetns| *known == NamedNetns::There { nsid: Some(nsid) };
+        self.named_netns.iter().find(|(_, known)| is_it(known)).map(|(name, _)| &**name)
     }
 
     /// The link of that index.

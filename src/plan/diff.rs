@@ -79,12 +79,11 @@ impl Diff<'_> {
             return false;
         };
         let wanted = wanted.peer_of.and_then(|owner| self.declared(owner)).unwrap_or(wanted);
-        let lower = wanted.settings.map(|settings| settings.lower());
-        match lower {
-            None => false,
-            Some(None) => true,
-            Some(Some(lower)) => self.will_exist(lower),
-        }
+        let Some(settings) = wanted.settings else {
+            return false;
+        };
+        let has_ground = settings.lower().is_none_or(|lower| self.will_exist(lower));
+        has_ground && self.netns_obstacle(&settings).is_none()
     }
 
     pub(super) fn declared(&self, name: LinkName) -> Option<&DesiredLink> {

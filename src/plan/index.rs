@@ -43,6 +43,8 @@ pub(crate) struct DesiredIndex {
     with_vlans: Vec<u32>,
     /// The links whose forwarding entries are declared.
     with_fdb: Vec<u32>,
+    /// The pairs whose other end is in a network namespace, by its number.
+    with_peer_in: HashMap<u16, Vec<u32>>,
     neighbours: HashMap<(LinkName, IpAddr), u32>,
     neighbours_len: u32,
 }
@@ -62,6 +64,9 @@ impl DesiredIndex {
             index.touched_by_link.entry(link.name).or_default().extend(own);
             index.with_vlans.extend(link.vlans.as_ref().map(|_| position));
             index.with_fdb.extend(link.fdb.as_ref().map(|_| position));
+            if let Some(netns) = link.settings.and_then(|settings| settings.peer_netns()) {
+                index.with_peer_in.entry(netns).or_default().push(position);
+            }
             for via in link.fdb.iter().flatten().filter_map(|own| own.via) {
                 index.touched_by_link.entry(via).or_default().push(Subject::Fdb(position));
             }
@@ -124,6 +129,11 @@ impl DesiredIndex {
     /// The position of the declared link that has that address.
     pub(super) fn holder_of(&self, address: IpAddr) -> Option<u32> {
         self.holders.get(&address).copied()
+    }
+
+    /// The declared pairs whose other end is in that network namespace.
+    pub(crate) fn with_peer_in(&self, netns: u16) -> &[u32] {
+        self.with_peer_in.get(&netns).map_or(&[], Vec::as_slice)
     }
 
     /// How many links stand between that one and the ground.

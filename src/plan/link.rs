@@ -77,6 +77,9 @@ impl<'a> Diff<'a> {
         if let Some(lower) = missing {
             return self.block(subject, object, Reason::NoSuchLink(lower));
         }
+        if let Some(reason) = self.netns_obstacle(&settings) {
+            return self.block(subject, object, reason);
+        }
         let taken = settings.peer().and_then(|peer| self.observed.link_named(peer));
         if let Some(taken) = taken {
             if !self.makes_room(position, taken) {
@@ -92,9 +95,7 @@ impl<'a> Diff<'a> {
         let new = self.new_link(wanted, settings);
         let mut differences = vec![Difference::made("kind", settings.kind.name)];
         differences.extend(
-            settings
-                .iter()
-                .map(|(key, value)| Difference::made(key.name, Shown::of(key, value, |_| None))),
+            settings.iter().map(|(key, value)| Difference::made(key.name, self.shown(key, value))),
         );
         differences.extend(new.mtu.map(|mtu| Difference::made("mtu", mtu)));
         differences.extend(new.mac.map(|mac| Difference::made("mac", mac)));
@@ -147,6 +148,7 @@ impl<'a> Diff<'a> {
 
     fn new_link(&self, wanted: &DesiredLink, settings: Settings) -> NewLink {
         let group = self.desired.owner.as_ref().map(|owner| owner.group);
+        let elsewhere = settings.peer_netns().map(|_| NewPeer { group, ..NewPeer::default() });
         let peer = settings.peer().map(|name| {
             let block = self.index.link(name).and_then(|at| self.desired.links.get(at as usize));
             NewPeer {
@@ -168,7 +170,7 @@ impl<'a> Diff<'a> {
                 && !self.joins_down(wanted)
                 && !is_set_before_up(wanted),
             master: wanted.master.filter(|&master| self.will_exist(master)),
-            peer,
+            peer: peer.or(elsewhere),
         }
     }
 
@@ -202,7 +204,8 @@ impl<'a> Diff<'a> {
             return self.recreate(position, wanted, found);
         }
         let is_other = self.other_kind(wanted, found).is_some();
-        for reason in self.not_in_place(wanted, found) {
+        let obstacle = wanted.settings.and_then(|settings| self.netns_obstacle(&settings));
+        for reason in self.not_in_place(wanted, found).into_iter().chain(obstacle) {
             self.block(subject, ObjectId::Link(wanted.name), reason);
         }
         if is_other {
@@ -345,9 +348,10 @@ impl<'a> Diff<'a> {
     ) -> Option<(Settings, Vec<Difference>)> {
         let mut changed = Settings::new(wanted.kind);
         let mut differences = Vec::new();
-        let name = |index| self.observed.name_of(index);
         for (position, key) in wanted.kind.keys.iter().enumerate() {
-            let Some(value) = wanted.get(position).filter(|_| concerns(key)) else {
+            // Where the other end is stands in no setting of the link.
+            let is_compared = concerns(key) && key.value != ValueType::Netns;
+            let Some(value) = wanted.get(position).filter(|_| is_compared) else {
                 continue;
             };
             let now = now.filter(|now| now.kind == wanted.kind).and_then(|now| now.get(position));
@@ -355,8 +359,8 @@ impl<'a> Diff<'a> {
                 continue;
             }
             changed.set(position, Some(value));
-            let from = now.map(|now| Shown::of(key, now, name));
-            let to = Some(Shown::of(key, value, name));
+            let from = now.map(|now| self.shown(key, now));
+            let to = Some(self.shown(key, value));
             differences.push(Difference { key: key.name, from, to });
         }
         (!differences.is_empty()).then_some((changed, differences))

@@ -13,6 +13,7 @@ mod link;
 mod mtu;
 mod names;
 mod neighbour;
+mod netns;
 mod nexthop;
 mod port;
 mod recreate;
@@ -40,8 +41,10 @@ use crate::model::address::{Address, IFA_F_DADFAILED};
 use crate::model::change::Change;
 use crate::model::kind::Kind;
 use crate::model::link::{IFF_LOWER_UP, Link};
+use crate::model::netns::NamedNetns;
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
+use crate::model::refusal::Errno;
 use crate::model::text::{KindName, LinkName};
 
 /// The changes that make the observed state the declared one.
@@ -234,6 +237,27 @@ pub enum Reason {
     /// The link that it is the peer of exists without it.
     #[error("link {0} exists, and this is not its peer; `--recreate` makes the pair anew")]
     NotThePeerOf(LinkName),
+    /// The network namespace that its peer is to be in does not exist. It is waited for.
+    #[error(
+        "waiting for network namespace {}, which does not exist{}",
+        netns::Netns(.0),
+        netns::remedy(.0)
+    )]
+    NoSuchNetns(Arc<str>),
+    /// The network namespace that its peer is to be in could not be opened.
+    #[error("cannot open the network namespace {}: {}", netns::Netns(.netns), Errno(*.errno))]
+    NetnsRefused {
+        /// Its name, or the path to it.
+        netns: Arc<str>,
+        /// The kernel's number.
+        errno: i32,
+    },
+    /// The network namespace that its peer is to be in is this one.
+    #[error(
+        "network namespace {} is this one: take `peer_netns` out, for both ends are here",
+        netns::Netns(.0)
+    )]
+    NetnsIsHere(Arc<str>),
     /// A daemon holds the route.
     #[error("it is held by protocol {}; set `takeover = true` to take it", show::Protocol(*.protocol))]
     HeldByDaemon {
@@ -258,6 +282,7 @@ impl Reason {
                 | Self::NoVlans(_)
                 | Self::NoCarrier(_)
                 | Self::NoSuchNexthop(_)
+                | Self::NoSuchNetns(_)
         )
     }
 
@@ -268,6 +293,7 @@ impl Reason {
             Self::NoSuchLink(link) => observed.index_of(*link).is_some(),
             Self::LinkIsDown(link) => observed.link_named(*link).is_none_or(Link::is_up),
             Self::NoSuchNexthop(id) => observed.nexthop(*id).is_some(),
+            Self::NoSuchNetns(netns) => observed.named_netns(netns) != Some(NamedNetns::Absent),
             Self::NoCarrier(link) => {
                 observed.link_named(*link).is_none_or(|link| link.flags & IFF_LOWER_UP != 0)
             }

@@ -27,6 +27,7 @@ impl Diff<'_> {
             let (from, to) = (or_none(from), or_none(to));
             reasons.push(Reason::OnlyAtCreation { key, from, to });
         }
+        reasons.extend(self.other_netns(&settings, found));
         if let Some(mac) = wanted.mac.filter(|&mac| mac != found.mac) {
             if settings.kind.mac_only_at_creation {
                 let (from, to) = (found.mac.into(), mac.into());

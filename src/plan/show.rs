@@ -95,6 +95,7 @@ impl Shown {
             Value::Ports(ports) => Self::Ports(ports),
             Value::Link(name) => Self::Name(name),
             Value::Index(index) => name(index).map_or(index.into(), Self::Name),
+            Value::Netns(number) => Self::Number(number.into()),
         }
     }
 }

@@ -26,6 +26,11 @@ impl Reconcile {
             (Role::Restore, _) if outcome == Outcome::Done => {}
             _ => self.conclude(now, pending, outcome),
         }
+        self.note_end_of_round(now);
+    }
+
+    /// Looks at what a round was about, where it has ended.
+    pub(super) fn note_end_of_round(&mut self, now: Instant) {
         if self.round.is_empty() {
             if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Moving) {
                 bulk.stage = Stage::Moved;

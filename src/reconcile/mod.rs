@@ -11,6 +11,7 @@ mod bulk;
 mod conflicts;
 mod found;
 mod labels;
+mod netns;
 mod report;
 mod silent;
 #[cfg(test)]

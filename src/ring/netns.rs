@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ use super::error::{ErrnoText, errno_of};
 
 /// Where `ip netns` keeps its names (ip-netns(8)).
 pub(super) const NAMED: &str = "/run/netns";
+
+/// The filesystem that namespaces are files of (`linux/magic.h`).
+const NSFS_MAGIC: u32 = 0x6e73_6673;
 
 /// A network namespace, as a person or a program names it.
 #[derive(Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
@@ -149,6 +152,19 @@ impl OpenNetns {
     pub(super) fn enter(&self) -> Result<(), NamespaceError> {
         move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(|e| NamespaceError::Enter { path: self.path.clone(), errno: e.raw_os_error() })
+    }
+
+    /// What the kernel is told it by, for as long as this is held.
+    pub(crate) fn number(&self) -> i32 {
+        self.file.as_raw_fd()
+    }
+
+    /// Whether it is what it is to be, and no file: `ip netns add` makes one first, and mounts the
+    /// namespace on it a moment later.
+    pub(crate) fn is_namespace(&self) -> bool {
+        // As wide as this is on each machine.
+        let filesystem = rustix::fs::fstatfs(&self.file).map(|it| it.f_type);
+        filesystem == Ok(NSFS_MAGIC as rustix::fs::FsWord)
     }
 
     /// What tells it from all others.

@@ -6,12 +6,14 @@
 
 mod dump;
 mod looks;
+mod namespaces;
 mod requests;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::dump::{DumpStep, Dumps};
 pub(crate) use self::looks::Looks;
+pub(crate) use self::namespaces::{Namespaces, Opened};
 pub(crate) use self::requests::{Requests, gone};
 
 /// Sequence numbers of one socket; 0 is what the kernel's own notifications carry.

@@ -40,7 +40,17 @@ struct Entry {
     sequence: u32,
     op: Op,
     object: ObjectId,
+    /// Whether it makes something in another network namespace too.
+    is_across: bool,
     outcome: Option<Outcome>,
+}
+
+impl Entry {
+    /// What the kernel leaves unsaid where the name that is taken is not one of this namespace.
+    fn taken(&self, errno: i32) -> Option<Box<str>> {
+        const TAKEN: &str = "a link of its peer's name exists in that network namespace";
+        (self.is_across && errno == libc::EEXIST).then(|| TAKEN.into())
+    }
 }
 
 impl Requests {
@@ -64,32 +74,38 @@ impl Requests {
                 && notifications <= receive_buffer_bytes / 2)
     }
 
-    /// Adds a request to the batch. One that names a link which has gone is refused here.
+    /// Adds a request to the batch. One that names a link or a namespace which has gone is refused
+    /// here.
     pub(crate) fn push(
         &mut self,
         change: &Change,
         sequence: &mut Sequence,
         resolve: &dyn Fn(LinkName) -> Option<u32>,
+        open_netns: &dyn Fn(u16) -> Option<i32>,
         buffer: &mut BytesMut,
     ) {
         let sequence = sequence.next();
         let (op, object) = (change.op(), change.object());
         let offset = buffer.len();
-        let outcome = match encode::change(change, sequence, resolve, buffer) {
+        let outcome = match encode::change(change, sequence, resolve, open_netns, buffer) {
             Ok(()) => {
                 (self.last, self.last_offset) = (sequence, offset);
                 None
             }
-            Err(EncodeError::UnknownLink(name)) => {
-                let message = Some(gone(name));
-                let (errno, offset) = (libc::ENODEV, None);
+            Err(error) => {
+                let (errno, message) = match error {
+                    EncodeError::UnknownLink(name) => (libc::ENODEV, gone(name)),
+                    EncodeError::UnknownNetns => (libc::ENOENT, error.to_string().into()),
+                };
+                let (message, offset) = (Some(message), None);
                 Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
             }
         };
         self.notification_bytes =
             self.notification_bytes.saturating_add(notification_bytes(change));
         self.is_long |= matches!(change, Change::DeleteGroup(_));
-        self.entries.push(Entry { sequence, op, object, outcome });
+        let is_across = change.netns().is_some();
+        self.entries.push(Entry { sequence, op, object, is_across, outcome });
     }
 
     /// Whether the kernel may take milliseconds for the batch, in which the sender does nothing
@@ -116,7 +132,7 @@ impl Requests {
                 op: entry.op,
                 object: entry.object,
                 errno: ack.errno,
-                message: ack.message.map(escaped),
+                message: ack.message.map(escaped).or_else(|| entry.taken(ack.errno)),
                 offset: ack.offset,
                 sequence: ack.sequence,
             }));

@@ -21,7 +21,7 @@ fn batch(requests: &mut Requests, names: &[&[u8]], known: &[&[u8]], now: Instant
     let resolve = |name: LinkName| known.contains(&name.as_bytes()).then_some(7);
     for name in names {
         let change = Change::DeleteLink(LinkName::truncated(name));
-        requests.push(&change, &mut sequence, &resolve, &mut buffer);
+        requests.push(&change, &mut sequence, &resolve, &|_| None, &mut buffer);
     }
     requests.seal(now, &mut buffer)
 }

@@ -147,6 +147,16 @@ pub(crate) fn decode<'a>(
     Ok(())
 }
 
+/// The answer to a question for a namespace's number: the number, `None` where it has none yet, or
+/// the kernel's error number.
+pub(crate) fn nsid_answer(message: &Message<'_>) -> Result<Option<i32>, i32> {
+    match message.message_type {
+        RTM_NEWNSID => Ok(nsid::number(message.payload)),
+        // Whatever else it is, it is no answer.
+        _ => Err(ack(message).map_or(libc::EPROTO, |ack| ack.errno)),
+    }
+}
+
 /// `struct nlmsgerr`: i32 error, the header of the request, the rest of the request unless
 /// NLM_F_CAPPED, attributes if NLM_F_ACK_TLVS.
 fn ack<'a>(message: &Message<'a>) -> Result<Ack<'a>, Malformed> {

@@ -22,8 +22,8 @@ use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 
 use super::numbers::flags::*;
 use super::numbers::{
-    RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELVLAN, RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWVLAN,
-    TableNumbers, of_table,
+    NETNSA_FD, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELVLAN, RTM_GETNSID, RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP, RTM_NEWVLAN, TableNumbers, of_table,
 };
 use super::view::{MESSAGE_FLAGS_OFFSET, MESSAGE_HEADER_BYTES};
 use crate::model::change::Change;
@@ -36,6 +36,9 @@ pub(crate) enum EncodeError {
     /// The change speaks of a link that is not there.
     #[error("there is no link {0}")]
     UnknownLink(LinkName),
+    /// The change speaks of a network namespace that is not open.
+    #[error("the network namespace of the peer is not open")]
+    UnknownNetns,
 }
 
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
@@ -72,13 +75,23 @@ pub(crate) fn get_link(index: u32, sequence: u32, out: &mut BytesMut) {
     append(RouteNetlinkMessage::GetLink(message), 0, sequence, out);
 }
 
-/// Appends the request for a change; `resolve` gives the index of a link.
+/// Appends the question for the number that a network namespace has here; `fd` is open on it.
+pub(crate) fn get_nsid(fd: i32, sequence: u32, out: &mut BytesMut) {
+    // `struct rtgenmsg` (`linux/rtnetlink.h`): u8 family, and the padding to the attributes.
+    let mut payload = vec![0; 4];
+    payload.extend(attribute(NETNSA_FD, &fd.to_ne_bytes()));
+    append_bytes(RTM_GETNSID, 0, &payload, sequence, out);
+}
+
+/// Appends the request for a change; `resolve` gives the index of a link, `open_netns` the
+/// descriptor that is open on a network namespace by its number in settings.
 ///
 /// On an error `out` is as before.
 pub(crate) fn change(
     change: &Change,
     sequence: u32,
     resolve: &dyn Fn(LinkName) -> Option<u32>,
+    open_netns: &dyn Fn(u16) -> Option<i32>,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     // The kernel takes index 0 as "no index": it would look at the name or the group instead,
@@ -96,7 +109,7 @@ pub(crate) fn change(
     const APPEND: u16 = NLM_F_CREATE | NLM_F_APPEND;
     let (message, flags) = match change {
         Change::CreateLink(new) => {
-            (RouteNetlinkMessage::NewLink(link::create(new, resolve)?), CREATE)
+            (RouteNetlinkMessage::NewLink(link::create(new, resolve, open_netns)?), CREATE)
         }
         // Not RTM_SETLINK, which acknowledges the settings of a kind and ignores them. A driver
         // sees the whole message when it gets its settings, and may refuse what stands beside

@@ -45,6 +45,7 @@ pub(super) const RTM_NEWNETCONF: u16 = 80;
 pub(super) const RTM_DELNETCONF: u16 = 81;
 pub(super) const RTM_NEWNSID: u16 = 88;
 pub(super) const RTM_DELNSID: u16 = 89;
+pub(super) const RTM_GETNSID: u16 = 90;
 pub(super) const RTM_NEWNEXTHOP: u16 = 104;
 pub(super) const RTM_DELNEXTHOP: u16 = 105;
 
@@ -168,8 +169,9 @@ pub(super) const NETCONFA_BC_FORWARDING: u16 = 8;
 pub(super) const NETCONFA_IFINDEX_ALL: i32 = -1;
 pub(super) const NETCONFA_IFINDEX_DEFAULT: i32 = -2;
 
-/// The attribute of a namespace's number (`linux/net_namespace.h`).
+// Attributes of a namespace's number (`linux/net_namespace.h`).
 pub(super) const NETNSA_NSID: u16 = 1;
+pub(super) const NETNSA_FD: u16 = 3;
 
 // Attributes of a next hop object (`linux/nexthop.h`).
 pub(super) const NHA_ID: u16 = 1;

@@ -141,8 +141,13 @@ impl Export<'_> {
     /// One end of a pair makes the other: the one that the kernel made last.
     fn pair(&self, link: &Link, block: &mut Block) -> bool {
         let Some(other) = self.other_end(link) else {
-            let reason = "Its other end is not in this namespace: it must be there.";
-            block.comments.push(reason.to_owned());
+            block.comments.push(match link.lower_netns {
+                Some(id) => format!(
+                    "Its other end is in another network namespace, by the number {id} of \
+                     `ip netns list-id`: it must be there, for its name there cannot be seen."
+                ),
+                None => "Its other end is not in this namespace: it must be there.".to_owned(),
+            });
             return false;
         };
         if link.index > other.index {
@@ -234,6 +239,8 @@ impl Export<'_> {
             Value::Ports(ports) => quoted(&ports.to_string()),
             Value::Link(name) => quoted(&text(name)),
             Value::Index(index) => quoted(&text(self.name(index)?)),
+            // No link shows one.
+            Value::Netns(_) => return None,
         })
     }
 

@@ -198,12 +198,12 @@ impl World {
         let (now, is_cut) = (self.now, self.strikes(80));
         match self.kernel.read_reply() {
             None => return false,
-            Some(Read::Overrun(_)) => self.host.handle_replies_lost(),
+            Some(Read::Overrun(_)) => self.host.handle_replies_lost(self.now),
             Some(Read::Datagram(reply)) if is_cut => {
                 let reply = reply.get(..8).unwrap_or_default();
                 self.host.handle_datagram(now, Source::Replies, 0, true, reply);
             }
-            Some(Read::Datagram(_)) if self.strikes(80) => self.host.handle_replies_lost(),
+            Some(Read::Datagram(_)) if self.strikes(80) => self.host.handle_replies_lost(self.now),
             Some(Read::Datagram(reply)) => {
                 self.noise(Source::Replies);
                 self.host.handle_datagram(now, Source::Replies, 0, false, &reply);

@@ -53,6 +53,8 @@ pub enum ValueType {
     Lower,
     /// The link that is created together with this one and deleted with it.
     Peer,
+    /// The network namespace that the peer is in, by name or path.
+    Netns,
 }
 
 /// How a change of a setting is told, whoever made it.
@@ -72,7 +74,7 @@ impl ValueType {
         match self {
             Self::Bool => 0,
             Self::Number { max, .. } => 1 + (max > 0xffff) as usize,
-            Self::Word(_) => 1,
+            Self::Word(_) | Self::Netns => 1,
             Self::Ipv4Address | Self::Ports => 2,
             Self::Address | Self::Lower | Self::Peer => 8,
         }
@@ -131,6 +133,10 @@ impl Key {
 
     pub(super) const fn peer(doc: &'static str) -> Self {
         Self::new("peer", ValueType::Peer, doc)
+    }
+
+    pub(super) const fn netns(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, ValueType::Netns, doc)
     }
 
     pub(super) const fn required(mut self) -> Self {

@@ -165,6 +165,11 @@ impl Kind {
         self.keys.iter().position(|candidate| candidate.name == key)
     }
 
+    /// The place of the key that says which network namespace the peer is in.
+    pub(crate) fn netns_position(&self) -> Option<usize> {
+        self.keys.iter().position(|key| key.value == ValueType::Netns)
+    }
+
     /// Whether links of this kind are made in pairs.
     pub fn has_peer(&self) -> bool {
         self.keys.iter().any(|key| key.value == ValueType::Peer)

@@ -32,6 +32,8 @@ pub enum Value {
     Link(LinkName),
     /// A link by index, as the kernel gives it.
     Index(u32),
+    /// A network namespace: its place among the names that the declared state gives to others.
+    Netns(u16),
 }
 
 /// The settings of one link: its kind, and a value for each key that is known or wanted.
@@ -70,6 +72,7 @@ impl Settings {
                 _ => Value::Number(number_in(units)?),
             },
             ValueType::Word(_) => Value::Word((*units.first()?).into()),
+            ValueType::Netns => Value::Netns(*units.first()?),
             ValueType::Ipv4Address => Value::Address(Ipv4Addr::from(number_in(units)?).into()),
             ValueType::Ports => {
                 let (first, last) = (*units.first()?, *units.get(1)?);
@@ -147,9 +150,23 @@ impl Settings {
         self.known == 0
     }
 
-    /// The link that this one is created together with.
+    /// The link of the same network namespace that this one is created together with.
     pub fn peer(&self) -> Option<LinkName> {
+        self.peer_name().filter(|_| self.peer_netns().is_none())
+    }
+
+    /// The name of the link that this one is created together with, wherever that is.
+    pub fn peer_name(&self) -> Option<LinkName> {
         self.link_of(ValueType::Peer)
+    }
+
+    /// The network namespace that the peer is in, where it is declared to be in another one: its
+    /// place among those that the declared state names.
+    pub fn peer_netns(&self) -> Option<u16> {
+        match self.get(self.kind.netns_position()?) {
+            Some(Value::Netns(netns)) => Some(netns),
+            _ => None,
+        }
     }
 
     /// The link that this one stands on.
@@ -223,6 +240,7 @@ fn packed(key: &Key, value: Value) -> Option<(bool, [u16; 8])> {
             }
             put_number(&mut units, number);
         }
+        (ValueType::Netns, Value::Netns(netns)) => units[0] = netns,
         (ValueType::Ports, Value::Ports(PortRange { first, last, .. })) => {
             units[..2].copy_from_slice(&[first, last]);
         }
@@ -298,6 +316,7 @@ mod tests {
                 Value::Address([0; 16].into()),
                 Value::Address([255, 0, 0, 254].into()),
             ],
+            ValueType::Netns => vec![Value::Netns(u16::MAX), Value::Netns(0)],
             ValueType::Lower | ValueType::Peer => vec![
                 Value::Link(LinkName::truncated(b"fifteen-bytes-x")),
                 Value::Link(LinkName::truncated(b"a")),

@@ -18,6 +18,7 @@ use crate::model::text::{LinkName, Mac};
 pub(super) fn create(
     new: &NewLink,
     resolve: impl Fn(LinkName) -> Result<u32, EncodeError>,
+    open_netns: &dyn Fn(u16) -> Option<i32>,
 ) -> Result<LinkMessage, EncodeError> {
     let mut message = LinkMessage::default();
     message.attributes.push(name(new.name));
@@ -29,11 +30,14 @@ pub(super) fn create(
         let master = LinkAttribute::Controller(resolve(master)?);
         message.attributes.push(master);
     }
+    let netns = new.settings.peer_netns();
+    let netns = netns.map(|number| open_netns(number).ok_or(EncodeError::UnknownNetns));
+    let netns = netns.transpose()?;
     let peer = new
         .settings
         .kind
         .has_peer()
-        .then(|| peer(new.settings.peer(), new.peer.unwrap_or_default()));
+        .then(|| peer(new.settings.peer_name(), netns, new.peer.unwrap_or_default()));
     settings(&mut message, &new.settings, peer, resolve)?;
     Ok(message)
 }
@@ -85,11 +89,12 @@ pub(super) fn altname(index: u32, altname: AltName) -> LinkMessage {
     message
 }
 
-/// The link message of a peer, without its netlink header. It never says IFF_UP, which the
-/// kernel refuses there.
-fn peer(peer_name: Option<LinkName>, peer: NewPeer) -> Vec<u8> {
+/// The link message of a peer, without its netlink header; `netns` is open on its namespace. It
+/// never says IFF_UP, which the kernel refuses there.
+fn peer(peer_name: Option<LinkName>, netns: Option<i32>, peer: NewPeer) -> Vec<u8> {
     let mut message = LinkMessage::default();
     message.attributes.extend(peer_name.map(name));
+    message.attributes.extend(netns.map(LinkAttribute::NetNsFd));
     common(&mut message, peer.mtu, peer.mac, peer.group);
     let mut bytes = vec![0; message.buffer_len()];
     message.emit(&mut bytes);

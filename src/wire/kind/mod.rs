@@ -202,6 +202,9 @@ pub(super) fn encode<E>(
             attributes.extend(peer.take().map(|peer| (attribute, peer)));
             continue;
         }
+        if matches!(field.shape, Shape::PeerNetns) {
+            continue;
+        }
         let Some(value) = settings.get(position) else {
             continue;
         };

@@ -55,6 +55,9 @@ pub(super) enum Shape {
     LinkBelow,
     /// Written as a link message of its own in that attribute; read from IFLA_LINK.
     Peer(u16),
+    /// Not in the data: it stands in the link message of the peer, and what is shown of it is the
+    /// IFLA_LINK_NETNSID of the message.
+    PeerNetns,
 }
 
 /// GRE_KEY of `linux/if_tunnel.h`.
@@ -82,7 +85,7 @@ impl Shape {
             | Self::Index(own)
             | Self::Ports(own) => [own, own],
             Self::Address { v4, v6 } => [v4, v6],
-            Self::LinkBelow | Self::Peer(_) => [0, 0],
+            Self::LinkBelow | Self::Peer(_) | Self::PeerNetns => [0, 0],
         }
     }
 
@@ -118,7 +121,7 @@ impl Shape {
                 return (first != 0).then_some(Value::Ports(ports));
             }
             Self::Index(_) => return local_index(attribute.u32()?, link),
-            Self::LinkBelow | Self::Peer(_) => return None,
+            Self::LinkBelow | Self::Peer(_) | Self::PeerNetns => return None,
         };
         Some(match wanted {
             ValueType::Bool => Value::Bool(number != 0),
@@ -134,6 +137,7 @@ impl Shape {
             Value::Bool(value) => Some(u32::from(value)),
             Value::Number(number) | Value::Word(number) => Some(number),
             Value::Address(_) | Value::Ports(_) | Value::Link(_) | Value::Index(_) => None,
+            Value::Netns(_) => None,
         };
         let is_set = number != Some(0);
         let one = |attribute, bytes| Some(vec![(attribute, bytes)]);

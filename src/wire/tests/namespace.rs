@@ -201,7 +201,7 @@ impl Namespace {
         };
         self.sequence += 1;
         let mut request = BytesMut::new();
-        encode::change(change, self.sequence, &resolve, &mut request).unwrap();
+        encode::change(change, self.sequence, &resolve, &|_| None, &mut request).unwrap();
         encode::request_ack(&mut request, 0);
         if let Some(message_type) = message_type {
             request[4..6].copy_from_slice(&message_type.to_ne_bytes());
