@@ -101,6 +101,7 @@ fn value(key: &Key) -> String {
         ValueType::Ipv4Address => "an IPv4 address".to_owned(),
         ValueType::Ports => "a port, or a range like `\"49152-65535\"`".to_owned(),
         ValueType::Lower | ValueType::Peer => "a link".to_owned(),
+        ValueType::Netns => "a name of `ip netns`, or a path".to_owned(),
     }
 }
 

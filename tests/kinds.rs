@@ -9,7 +9,7 @@ mod common;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{eventually, in_namespace, ip, links};
+use common::{eventually, in_namespace, ip, ip_json, links, with_own_names};
 use ringlink::model::change::Change;
 use ringlink::model::kind::{Key, Kind, ValueType};
 use ringlink::plan::Reason;
@@ -83,6 +83,7 @@ fn special(kind: &str, key: &str) -> Special {
         ("geneve", "flowlabel") => Special { beside: "remote = '2001:db8::2', ", ..shown("label") },
         ("vxlan" | "geneve", "tos") => values(["8", "16"]),
         ("geneve", "dstport") => shown("port"),
+        ("veth", "peer_netns") => Special { values: ["'blue'", "'red'"], ..shown("/link_netnsid") },
         ("gre" | "gretap", "ignore_df") => beside("pmtudisc = false, ", ["true", "false"]),
         ("gre" | "gretap" | "ipip" | "sit", "tos") => values(["8", "16"]),
         ("ipip" | "sit", "mode") => Special { values: ["'any'", "'ipip'"], ..shown("proto") },
@@ -190,7 +191,7 @@ fn tried(key: &Key, special: Special) -> [String; 2] {
         }
         ValueType::Ports => ["'40000-50000'".into(), "'50000-50001'".into()],
         ValueType::Lower => ["'below'".into(), "'below2'".into()],
-        ValueType::Peer => unreachable!("a peer is no setting that `ip` shows"),
+        ValueType::Peer | ValueType::Netns => unreachable!("no setting that `ip` shows"),
     }
 }
 
@@ -216,6 +217,7 @@ fn normalised(key: &Key, shown: &Json) -> String {
             _ => text,
         },
         ValueType::Ports => format!("{}-{}", shown["low"], shown["high"]),
+        ValueType::Netns => name_of_netns(shown),
         ValueType::Number { .. } => match text.strip_prefix("0x") {
             Some(digits) => u32::from_str_radix(digits, 16).expect("a number").to_string(),
             None if text == "null" => "0".into(),
@@ -223,6 +225,13 @@ fn normalised(key: &Key, shown: &Json) -> String {
         },
         _ => text,
     }
+}
+
+/// The name of the namespace that `ip` shows by its number.
+fn name_of_netns(nsid: &Json) -> String {
+    let list = ip_json("netns list-id");
+    let known = list.iter().find(|known| known["nsid"] == *nsid);
+    known.and_then(|known| known["name"].as_str()).unwrap_or("none").to_owned()
 }
 
 /// The value of a key at the place where `ip` shows it: in `data`, or, after a slash, in the link
@@ -393,6 +402,20 @@ fn every_key(test: &str, kind: &str) {
             let document = |own: &str| format!("[link.x0]\n{} = {{ {others}{own} }}\n", kind.name);
             try_key(&mut applier, key, kind, "x0", &document);
         }
+        destroyed(&mut applier);
+    });
+}
+
+#[test]
+fn the_namespace_of_a_peer() {
+    with_own_names(|| {
+        let kind = Kind::by_name(b"veth").expect("a kind");
+        let key = &kind.keys[kind.position("peer_netns").expect("a key")];
+        ip("netns add blue");
+        ip("netns add red");
+        let mut applier = Applier::builder().open().expect("a ring");
+        let document = |own: &str| format!("[link.x0]\nveth = {{ peer = 'q0', {own} }}\n");
+        try_key(&mut applier, key, kind, "x0", &document);
         destroyed(&mut applier);
     });
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{eventually, ip, ip_json, slowness};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, setns};
 use ringlink::model::object::{Event, NetnsId, Object, What};
 use ringlink::{Batch, Netns, Wake, Watcher};
 
@@ -19,20 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The tests of this file count the descriptors of their common process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `test` with a network namespace and a `/run/netns` of its own. It takes CAP_SYS_ADMIN to
-/// have them, and to enter what it makes.
+/// Runs `test` with a network namespace and a `/run/netns` of its own.
 fn with_own_names(test: impl FnOnce()) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let flags = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
-    if let Err(errno) = unshare(flags) {
-        eprintln!("skipped: no network and mount namespace of its own ({errno}); run as root");
-        return;
-    }
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).expect("an empty /run");
-    ip("link set lo up");
-    test();
+    common::with_own_names(test);
 }
 
 /// The link names of each namespace that is watched, folded from the events alone.

@@ -16,6 +16,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 
@@ -45,6 +46,21 @@ pub(crate) fn in_namespace(name: &str, test: impl FnOnce()) {
         Ok(status) => assert!(status.success(), "{name} failed inside its namespace"),
         Err(error) => eprintln!("skipped: {name} cannot enter a user namespace: {error}"),
     }
+}
+
+/// The same with a mount namespace and an empty `/run` of its own, so that named network namespaces
+/// are no one else's. It takes CAP_SYS_ADMIN to have them, and to enter what it makes.
+pub(crate) fn with_own_names(test: impl FnOnce()) {
+    let flags = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    if let Err(errno) = unshare(flags) {
+        eprintln!("skipped: no network and mount namespace of its own ({errno}); run as root");
+        return;
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).expect("an empty /run");
+    ip("link set lo up");
+    test();
 }
 
 /// Whether this is the inside of a user namespace, where receive buffers are capped.
