@@ -122,6 +122,8 @@ pub(crate) struct Engine {
     /// How many datagrams the event sockets brought in the last turn.
     burst: usize,
     spare: Vec<BytesMut>,
+    /// Whether the kernel has threads for what takes long to send, as far as is known.
+    hands_over: bool,
     /// Those that a turn looks after; kept for its memory.
     current: Vec<Slot>,
     /// What namespaces are opened with.
@@ -161,6 +163,7 @@ impl Engine {
             is_cancelling: false,
             burst: 0,
             spare: Vec::new(),
+            hands_over: true,
             current: Vec::new(),
             options: options.clone(),
             last_id: NetnsId::HOME,
@@ -373,7 +376,7 @@ impl Engine {
         match member.host.poll_transmit(now, &mut buffer) {
             Transmit::Nothing => self.spare.push(buffer),
             transmit => {
-                let is_long = transmit == Transmit::Long;
+                let is_long = transmit == Transmit::Long && self.hands_over;
                 self.ring.send(member.requests, buffer, is_long, slot as u64);
             }
         }
@@ -440,6 +443,10 @@ impl Engine {
             if let Some((slot, _)) = self.members.owner(socket) {
                 self.give_up(slot, RingError::from_receive(errno).into())?;
             }
+        }
+        for sent in reaped.unsent.drain(..) {
+            self.hands_over = false;
+            self.ring.send(sent.socket, sent.buffer, false, sent.token);
         }
         Ok(reaped)
     }

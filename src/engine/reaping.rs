@@ -18,6 +18,8 @@ pub(super) struct Reaped {
     pub(super) sends: usize,
     pub(super) woken: bool,
     pub(super) cancelled: bool,
+    /// What was to be sent by a thread of the kernel's, and was not taken by any.
+    pub(super) unsent: Vec<Sent>,
     /// Sockets whose receive ended for good, and why.
     pub(super) failed: Vec<(SocketId, i32)>,
 }
@@ -77,6 +79,10 @@ impl Reaping<'_> {
 
     fn sent(&mut self, sent: Sent) {
         self.reaped.sends += 1;
+        // There is none, and none can be made: `io_wq_enqueue` in io_uring/io-wq.c.
+        if sent.result == Err(libc::ECANCELED) {
+            return self.reaped.unsent.push(sent);
+        }
         let now = self.now;
         if let Some((member, _)) = self.touched(sent.socket) {
             member.host.handle_sent(now, sent.result.map(|_| ()));

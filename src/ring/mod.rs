@@ -153,7 +153,6 @@ pub(crate) struct Lost {
 pub(crate) struct Sent {
     pub(crate) socket: SocketId,
     /// What its sender gave.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine sends one batch at a time"))]
     pub(crate) token: u64,
     pub(crate) buffer: BytesMut,
     /// Bytes taken by the kernel, or its errno.
