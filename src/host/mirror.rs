@@ -824,6 +824,20 @@ mod tests {
     }
 
     #[test]
+    fn a_next_hop_that_a_dump_showed_vouches_for_no_other() {
+        let (mut mirror, tell) = (mirror(), &mut |_| {});
+        let (hop, other) = (hop_through, other_link());
+        mirror.link(other, 0, tell);
+        mirror.dump_begins(Table::Links);
+        mirror.dump_begins(Table::Routes);
+        mirror.dumped_route(hop(2), false, tell);
+        mirror.route(hop(1), true, 0, tell);
+        // That through the other link may have come only after this.
+        mirror.link(Link { flags: 0, ..link() }, 0, tell);
+        assert!(mirror.settle_doubt());
+    }
+
+    #[test]
     fn what_the_kernel_tells_of_in_time_is_not_in_doubt() {
         let (mut mirror, tell) = (mirror(), &mut |_| {});
         let key = RouteKey { slot: RouteSlot { metric: 256, ..route().key.slot }, ..route().key };
