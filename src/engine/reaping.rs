@@ -37,11 +37,14 @@ impl Reaping<'_> {
     pub(super) fn handle(&mut self, completion: Completion<'_>) {
         match completion {
             Completion::Received(received) => self.received(&received),
-            Completion::Lost(lost) => match (self.now, self.touched(lost.socket)) {
-                (_, Some((member, Source::Events))) => member.host.handle_lost(lost.dropped),
-                (now, Some((member, Source::Replies))) => member.host.handle_replies_lost(now),
-                (_, None) => {}
-            },
+            Completion::Lost(lost) => {
+                let now = self.now;
+                match self.touched(lost.socket) {
+                    Some((member, Source::Events)) => member.host.handle_lost(lost.dropped),
+                    Some((member, Source::Replies)) => member.host.handle_replies_lost(now),
+                    None => {}
+                }
+            }
             Completion::Sent(sent) => self.sent(sent),
             Completion::Woken => self.reaped.woken = true,
             Completion::NamesChanged => {

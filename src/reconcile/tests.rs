@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Mode, Reconcile, Report};
 use crate::desired::{Desired, DesiredBuilder, LinkDeclaration, Owner, State};
-use crate::limits::{QUIET_RESET, RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
+use crate::limits::{QUIET_RESET, READING_SUBJECTS_MIN, RETRY_DELAY_MIN, REVERTS_AT_ONCE_MAX};
 use crate::model::address::{AddressKey, Prefix};
 use crate::model::change::{Change, LinkUpdate};
 use crate::model::kind::{Kind, Settings};
@@ -191,6 +191,37 @@ fn an_apply_gives_up_what_is_refused_and_ends() {
     assert_eq!(attempts, 2);
     assert!(desk.reconcile.is_settled());
     assert!(!desk.reconcile.is_converged());
+}
+
+#[test]
+fn an_apply_of_many_reads_the_tables_before_it_compares_any() {
+    for (count, is_read) in [(READING_SUBJECTS_MIN, true), (READING_SUBJECTS_MIN - 1, false)] {
+        let links = (0..count).map(|number| of_kind(&format!("i{number}"), "ifb"));
+        let mut desk = Desk::new(Mode::Once, declared(links));
+        let mut sent = Vec::new();
+        while let Some(step) = desk.reconcile.poll_step(desk.now, &desk.network) {
+            sent.push(step.change.clone());
+            desk.reconcile.handle_sent();
+        }
+        assert_eq!(sent.len(), count);
+        for _ in &sent {
+            desk.reconcile.handle_result(desk.now, Outcome::Done);
+        }
+        assert_eq!(desk.reconcile.poll_reading(), is_read);
+        // None of it is seen yet: compared now, all would be made once more.
+        let is_again = desk.reconcile.poll_step(desk.now, &desk.network).is_some();
+        assert_eq!(is_again, !is_read);
+        if !is_read {
+            continue;
+        }
+        assert!(!desk.reconcile.is_settled());
+        for change in &sent {
+            model::apply(&mut desk.network, change).expect("a change that can be made");
+        }
+        desk.reconcile.handle_synced(desk.now);
+        assert!(desk.reconcile.poll_step(desk.now, &desk.network).is_none());
+        assert!(desk.reconcile.is_converged());
+    }
 }
 
 #[test]
