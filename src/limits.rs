@@ -6,9 +6,14 @@ use std::time::Duration;
 /// (MAX_NEST_DEV, `linux/netdevice.h`), and masters and peers add a few.
 pub(crate) const LINK_DEPTH_MAX: usize = 32;
 
-/// The most requests in one send. Past about 64 a batch gains nothing (KERNEL: 0.72 of one send
-/// a request), and each holds the rtnl lock and its notifications fill our own event socket.
+/// The most requests in one send, of those that the kernel takes long for: links, addresses, next hop
+/// objects. Past about 64 a batch gains nothing (KERNEL: 0.72 of one send a request), and a correction
+/// that comes meanwhile waits for its end.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 64;
+/// How many requests that the kernel takes a few microseconds for (routes, rules, neighbours,
+/// forwarding entries) count as one of the others: 512 of them take a millisecond or two. With 64, what is
+/// to be done between two batches took longer than a batch.
+pub(crate) const SHORT_REQUESTS_PER_LONG: usize = 8;
 
 /// From how many requests on a batch is sent by a thread of the kernel, while this one goes on with
 /// events. A correction is smaller: handing it over would take longer than making it.
@@ -19,7 +24,7 @@ pub(crate) const LONG_BATCH_REQUESTS_MIN: usize = 8;
 pub(crate) const READING_SUBJECTS_MIN: usize = 1_000;
 
 /// The most bytes of requests in one send; a socket's send buffer takes at least 208 KiB.
-pub(crate) const BATCH_BYTES_MAX: usize = 32 * 1024;
+pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a batch may stay without its last ack before its outcome counts as unknown. The
 /// kernel answers inside the send; only a lost reply takes longer.

@@ -20,6 +20,7 @@ use super::silence::Silence;
 use crate::model::address::Address;
 use crate::model::consequences::{Fate, Taken, Trigger, fate, is_last_ipv4, taken_in_silence};
 use crate::model::filter::Filter;
+use crate::model::hash::HashSet;
 use crate::model::link::Link;
 use crate::model::netconf::{Netconf, NetconfKey};
 use crate::model::network::{Network, Table, Tables};
@@ -58,9 +59,9 @@ pub(crate) struct Mirror {
 struct Reading {
     table: Table,
     /// What was known of the table when its dump began, and has not been seen since.
-    unseen: BTreeSet<Key>,
+    unseen: HashSet<Key>,
     /// What a notification told of since the reading began.
-    touched: BTreeSet<Key>,
+    touched: HashSet<Key>,
     /// Settings that a notification told of since the reading began. It tells of one of a link's
     /// alone, so the dump is taken for the others.
     told: BTreeMap<NetconfKey, Netconf>,
@@ -234,7 +235,7 @@ impl Mirror {
         if table == Table::Rules {
             self.doubles.clear();
         }
-        let mut unseen: BTreeSet<_> = self.network.keys(table).collect();
+        let mut unseen: HashSet<_> = self.network.keys(table).collect();
         unseen.retain(|key| !touched.contains(key) && !is_told(&told, key));
         self.reading = Some(Reading {
             table,
@@ -335,7 +336,8 @@ impl Mirror {
         let Some(reading) = &mut self.reading else {
             return;
         };
-        let unseen = std::mem::take(&mut reading.unseen);
+        let mut unseen: Vec<_> = std::mem::take(&mut reading.unseen).into_iter().collect();
+        unseen.sort_unstable();
         for key in unseen {
             match key {
                 Key::Link(index) => self.take_along(Trigger::LinkGone(index), tell),

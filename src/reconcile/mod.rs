@@ -341,6 +341,7 @@ impl Reconcile {
             return;
         }
         self.round.reserve(plan.steps.len());
+        self.tracks.reserve(plan.steps.len());
         for step in plan.steps {
             let noticed = dirty.get(&step.subject).copied();
             let noticed = noticed.unwrap_or(Noticed::at(now));

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use super::Sequence;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_DEADLINE, BATCH_REQUESTS_MAX, GROUP_DEADLINE, LONG_BATCH_REQUESTS_MIN,
+    SHORT_REQUESTS_PER_LONG,
 };
 use crate::model::change::{Change, Op};
 use crate::model::object::ObjectId;
@@ -29,6 +30,8 @@ pub(crate) struct Requests {
     last_offset: usize,
     deadline: Option<Instant>,
     notification_bytes: usize,
+    /// How long the kernel takes for it, in short requests.
+    length: usize,
     /// Whether an answer was lost; it may have been an error.
     lost_answers: bool,
     /// Whether a request in it takes as long as it has links to delete.
@@ -59,7 +62,7 @@ impl Requests {
         !self.entries.is_empty()
     }
 
-    /// Whether one more request fits: by count, by bytes, and by the notifications that it will
+    /// Whether one more request fits: by the time it takes, by bytes, and by the notifications that it will
     /// put into our own event socket, of which half of `receive_buffer_bytes` is used.
     pub(crate) fn has_room(
         &self,
@@ -69,7 +72,7 @@ impl Requests {
     ) -> bool {
         let notifications = self.notification_bytes.saturating_add(notification_bytes(change));
         self.entries.is_empty()
-            || (self.entries.len() < BATCH_REQUESTS_MAX
+            || (self.length + length(change) <= BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG
                 && buffer.len() < BATCH_BYTES_MAX
                 && notifications <= receive_buffer_bytes / 2)
     }
@@ -103,6 +106,7 @@ impl Requests {
         };
         self.notification_bytes =
             self.notification_bytes.saturating_add(notification_bytes(change));
+        self.length += length(change);
         self.is_long |= matches!(change, Change::DeleteGroup(_));
         let is_across = change.netns().is_some();
         self.entries.push(Entry { sequence, op, object, is_across, outcome });
@@ -175,6 +179,18 @@ impl Requests {
         let entries = std::mem::take(self).entries;
         let outcome = |mut entry: Entry| entry.outcome.take().unwrap_or_else(|| otherwise(&entry));
         entries.into_iter().map(outcome).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// How long the kernel takes for a change, in short requests: of other kinds one takes ten
+/// microseconds to a millisecond.
+fn length(change: &Change) -> usize {
+    match change {
+        Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 1,
+        Change::CreateRule(_) | Change::DeleteRule(_) => 1,
+        Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 1,
+        Change::PutFdb { .. } | Change::DeleteFdb(_) => 1,
+        _ => SHORT_REQUESTS_PER_LONG,
     }
 }
 

@@ -1,17 +1,20 @@
 //! The conversation, one rule at a time.
 
+use std::slice;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
 use super::{DumpStep, Dumps, Requests, Sequence};
 use crate::limits::{
-    BATCH_DEADLINE, DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX, DUMP_RETRY_DELAY,
-    ROUTE_LOOKS_DISTURBED_MAX, ROUTE_LOOKS_MAX,
+    BATCH_DEADLINE, BATCH_REQUESTS_MAX, DUMP_DEADLINE, DUMP_ERRORS_MAX, DUMP_RESTARTS_MAX,
+    DUMP_RETRY_DELAY, RECEIVE_BUFFER_BYTES, ROUTE_LOOKS_DISTURBED_MAX, ROUTE_LOOKS_MAX,
+    SHORT_REQUESTS_PER_LONG,
 };
 use crate::model::change::Change;
 use crate::model::network::{Table, Tables};
 use crate::model::refusal::Outcome;
+use crate::model::rule::Rule;
 use crate::model::text::LinkName;
 use crate::wire::decode::Ack;
 
@@ -92,6 +95,26 @@ fn a_lost_answer_may_have_been_an_error_so_what_has_none_is_unknown() {
     assert!(batch(&mut requests, &[b"a", b"b"], &[b"a", b"b"], now));
     let outcomes = requests.handle_ack(&ack(2, 0)).expect("the last");
     assert_eq!(errnos(outcomes), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_batch_takes_more_of_what_takes_the_kernel_less_long() {
+    let room = |changes: &[Change]| {
+        let (mut requests, mut sequence) = (Requests::default(), Sequence::default());
+        let mut buffer = BytesMut::new();
+        let mut changes = changes.iter().cycle();
+        while let Some(change) =
+            changes.next().filter(|it| requests.has_room(it, &buffer, RECEIVE_BUFFER_BYTES))
+        {
+            requests.push(change, &mut sequence, &|_| Some(7), &|_| None, &mut buffer);
+        }
+        requests.fail(libc::ENOBUFS).count()
+    };
+    let rule = Change::DeleteRule(Rule::new(false));
+    let link = Change::DeleteLink(LinkName::truncated(b"a"));
+    assert_eq!(room(slice::from_ref(&link)), BATCH_REQUESTS_MAX);
+    assert_eq!(room(slice::from_ref(&rule)), BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG);
+    assert_eq!(room(&[link, rule]), 2 * BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG / 9);
 }
 
 /// Dumps on their own, with the time.
