@@ -3,7 +3,7 @@
 //! They work on declarations and answer with indices into them, so that the document, which
 //! knows where each was written, and the builder, which does not, share every rule.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::builder::{ExtraAddresses, LinkDeclaration};
 use super::builder_route::RouteDeclaration;
@@ -22,6 +22,7 @@ use super::{
     PROTOCOL_DEFAULT, State,
 };
 use crate::model::change::NextHop;
+use crate::model::hash::{HashMap, HashSet};
 use crate::model::rule::Rule;
 use crate::model::text::LinkName;
 

@@ -4,13 +4,13 @@
 //! The program draws these with its own renderer; `Display` here needs none.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
 use super::limits::{DIAGNOSTICS_MAX, EXCERPT_CHARS_MAX};
 use super::tree::At;
 use super::values::Fault;
+use crate::model::hash::HashSet;
 use crate::model::text::write_escaped;
 
 /// A file of a document.
@@ -300,7 +300,7 @@ impl Reports {
             .filter(|(_, _, report)| report.is_syntax)
             .filter_map(|((source, _), location, _)| line(*source, location))
             .collect();
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let mut diagnostics = Vec::new();
         for ((source, _), location, report) in found {
             if let Some(line) = line(source, &location) {

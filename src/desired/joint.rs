@@ -1,6 +1,5 @@
 //! The rules themselves that join several declarations; see `checks.rs` for who applies them.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::builder::LinkDeclaration;
@@ -10,6 +9,7 @@ use super::joint_settings::is_ipv6_off;
 use super::limits::MTU_IPV6_MIN;
 use super::loops;
 use super::{DesiredNeighbour, ExtraAddresses, LinkMatch, Owner, State};
+use crate::model::hash::HashMap;
 use crate::model::kind::{DISABLE_IPV6, Kind, ValueType};
 use crate::model::route::table_name;
 use crate::model::text::LinkName;
@@ -40,9 +40,9 @@ impl<'d> Joint<'d> {
             links,
             routes,
             rest,
-            by_name: HashMap::new(),
-            peer_of: HashMap::new(),
-            holders: HashMap::new(),
+            by_name: HashMap::default(),
+            peer_of: HashMap::default(),
+            holders: HashMap::default(),
             problems: Vec::new(),
         }
     }
@@ -101,7 +101,7 @@ impl<'d> Joint<'d> {
 
     /// A link with a match exists by itself, and two that say the same leave the second nothing.
     fn check_matches(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, link) in self.links.iter().enumerate() {
             let Some(wanted) = &link.matching else { continue };
             let about = About::link(index, "match");
@@ -320,7 +320,7 @@ impl<'d> Joint<'d> {
 
     fn check_addresses(&mut self) {
         for (index, link) in self.links.iter().enumerate() {
-            let mut own = HashMap::new();
+            let mut own = HashMap::default();
             for (item, declared) in link.addresses.iter().flatten().enumerate() {
                 // IPv4 may have one address with several other ends; on IPv6 it is one address.
                 let prefix = declared.prefix;
@@ -351,7 +351,7 @@ impl<'d> Joint<'d> {
 
     /// Names and alternative names are of one space: the kernel refuses what is taken.
     fn check_altnames(&mut self) {
-        let mut holders = HashMap::new();
+        let mut holders = HashMap::default();
         for (index, link) in self.links.iter().enumerate() {
             for name in link.altnames.iter().flatten() {
                 let about = About::link(index, "altnames");
@@ -426,7 +426,7 @@ impl<'d> Joint<'d> {
 
     /// What the kernel tells routes by: on IPv6 the next hop belongs to it.
     fn check_duplicate_routes(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, route) in self.routes.iter().enumerate() {
             let hops: Vec<_> = match route.to.is_ipv4() {
                 true => vec![(None, None)],
@@ -474,7 +474,7 @@ impl<'d> Joint<'d> {
     }
 
     fn check_neighbours(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, neighbour) in self.rest.neighbours.iter().enumerate() {
             let about = |index, key| About::Neighbour { index, key };
             let DesiredNeighbour { dev, address, .. } = *neighbour;

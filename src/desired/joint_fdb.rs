@@ -1,11 +1,10 @@
 //! The rules that join the forwarding entries of a link with each other and with its master.
 
-use std::collections::HashMap;
-
 use super::checks::About;
 use super::joint::Joint;
 use super::{DesiredFdb, State};
 use crate::model::fdb::leads_to_several;
+use crate::model::hash::HashMap;
 use crate::model::text::Mac;
 
 impl Joint<'_> {
@@ -36,7 +35,7 @@ impl Joint<'_> {
 
     /// An address is behind one port of a bridge.
     pub(super) fn check_fdb_of_bridges(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, link) in self.links.iter().enumerate() {
             let Some(master) = link.master else { continue };
             let all = link.fdb.iter().flatten().enumerate();

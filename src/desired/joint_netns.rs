@@ -1,16 +1,15 @@
 //! The rules of pairs whose other end is in another network namespace; see `checks.rs` for who
 //! applies them.
 
-use std::collections::HashMap;
-
 use super::checks::About;
 use super::joint::{Joint, key_of};
+use crate::model::hash::HashMap;
 use crate::model::kind::ValueType;
 
 impl Joint<'_> {
     /// Names in two namespaces do not collide, so what is called the same here is another link.
     pub(super) fn check_peers_elsewhere(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, link) in self.links.iter().enumerate() {
             let Some(name) = link.peer_netns.as_deref() else { continue };
             let Some(settings) = link.settings else { continue };

@@ -1,14 +1,13 @@
 //! The rules that join next hop objects with each other, with links and with routes.
 
-use std::collections::HashMap;
-
 use super::State;
 use super::checks::About;
 use super::joint::Joint;
+use crate::model::hash::HashMap;
 
 impl Joint<'_> {
     pub(super) fn check_nexthops(&mut self) {
-        let mut seen = HashMap::new();
+        let mut seen = HashMap::default();
         for (index, nexthop) in self.rest.nexthops.iter().enumerate() {
             let about = |index, key, item| About::Nexthop { index, key, item };
             let first = *seen.entry(nexthop.id).or_insert(index);

@@ -3,7 +3,6 @@
 //! serde_json's own value would forget a key that is given twice, so the tree is built here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -13,6 +12,7 @@ use super::diagnostic::Reports;
 use super::limits::JSON_VALUES_MAX;
 use super::tree::{At, Entry, Node, Path, Step, Value};
 use super::values::quoted;
+use crate::model::hash::HashSet;
 
 /// The tree of a JSON text. A syntax error ends it: the parser does not recover.
 pub(super) fn from_json(source: usize, text: &str, reports: &mut Reports) -> Option<Node> {
@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let at = self.at();
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let below = self.below(Step::Key(key.clone()));

@@ -1,9 +1,8 @@
 //! Circles among declared links: the kernel refuses the link that would close one.
 
-use std::collections::HashMap;
-
 use super::builder::LinkDeclaration;
 use super::joint::key_of;
+use crate::model::hash::HashMap;
 use crate::model::kind::ValueType;
 use crate::model::text::LinkName;
 

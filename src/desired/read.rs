@@ -2,8 +2,6 @@
 //!
 //! Every rule of a single value is in `values.rs`, every joint one in `checks.rs`.
 
-use std::collections::HashMap;
-
 use super::builder::LinkDeclaration;
 use super::builder_route::RouteDeclaration;
 use super::checks::{self, About, Rest};
@@ -17,6 +15,7 @@ use super::read_rule;
 use super::tree::{At, Entry, Node, Value};
 use super::values;
 use super::{Desired, Owner};
+use crate::model::hash::HashMap;
 use crate::model::kind::Kind;
 use crate::model::text::LinkName;
 
@@ -68,7 +67,7 @@ pub(super) fn read(trees: &[Node], reports: &mut Reports) -> Option<Desired> {
         owner_place: None,
         links: Vec::new(),
         link_places: Vec::new(),
-        names: HashMap::new(),
+        names: HashMap::default(),
         routes: Vec::new(),
         route_places: Vec::new(),
         rest: Rest::default(),
@@ -252,6 +251,10 @@ impl Reader<'_> {
         let Some(entries) = fields::table(self.reports, entry, example) else {
             return;
         };
+        // They are large: growing would copy them again and again.
+        self.links.reserve(entries.len());
+        self.link_places.reserve(entries.len());
+        self.names.reserve(entries.len());
         for entry in entries {
             let name = fields::valid_name(self.reports, &entry.key_at, &entry.key);
             let read = read_link::read(self.reports, entry, name.unwrap_or_default(), &self.kinds);

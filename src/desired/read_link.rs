@@ -1,6 +1,5 @@
 //! Reads one link's block: the keys of every link, and those of its kind from its key table.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::State;
@@ -20,6 +19,7 @@ use super::tree::{Entry, Node, Value};
 use super::values::{self, quoted};
 use super::values_names::{alias, altname, check_altnames};
 use super::values_netns::check_netns;
+use crate::model::hash::HashMap;
 use crate::model::identity::AltName;
 use crate::model::kind::{self, Key, Kind, Settings, ValueType};
 use crate::model::text::LinkName;

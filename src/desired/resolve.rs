@@ -8,11 +8,12 @@
 //! alone can be meant, is a name that no link can bear.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Desired, DesiredAddress, DesiredLink, Gone, LinkMatch, State};
+use crate::model::hash::{HashMap, HashSet};
 use crate::model::kind::Value;
 use crate::model::link::Link;
 use crate::model::network::Network;
@@ -207,7 +208,7 @@ impl Resolution {
         let places = blocks.map(|(block, _)| (block, Place { block, link: None }));
         let next = u32::try_from(desired.links.len()).unwrap_or(u32::MAX);
         let blocks = Blocks::new(desired);
-        Self { places: places.collect(), blocks, taken: HashMap::new(), next }
+        Self { places: places.collect(), blocks, taken: HashMap::default(), next }
     }
 
     /// Whether the position is one of links that a match takes.
@@ -280,7 +281,7 @@ impl Resolution {
         for place in self.places.values() {
             links.entry(place.block).or_default().extend(place.link);
         }
-        let mut names = HashMap::new();
+        let mut names = HashMap::default();
         for (&block, links) in &links {
             let Some(own) = desired.links.get(block as usize) else { continue };
             let Some(wanted) = own.matching.clone() else { continue };

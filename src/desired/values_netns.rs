@@ -1,11 +1,11 @@
 //! What the name of a network namespace must be, and how declared ones are numbered.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builder::LinkDeclaration;
 use super::limits::{NETNS_NAME_BYTES_MAX, NETNS_PATH_BYTES_MAX};
 use super::values::{Fault, quoted};
+use crate::model::hash::HashMap;
 use crate::model::kind::Value;
 
 /// A name as `ip netns` has it, or a path.
@@ -46,7 +46,7 @@ pub(super) fn check_netns_of(link: &LinkDeclaration) -> Result<(), Fault> {
 /// by these numbers. What has no number any more is left without one.
 pub(super) fn number_namespaces(links: &mut [LinkDeclaration]) -> Arc<[Arc<str>]> {
     let mut names = Vec::new();
-    let mut numbers = HashMap::new();
+    let mut numbers = HashMap::default();
     for link in links {
         let (Some(netns), Some(settings)) = (&link.peer_netns, &mut link.settings) else {
             continue;

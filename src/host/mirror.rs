@@ -37,6 +37,9 @@ pub(crate) struct Mirror {
     /// What is held here; of anything else the end might not be heard.
     filter: Filter,
     sequence: u64,
+    /// Whether what is read is told. Where no one hears of it, making events of a whole network is
+    /// a good part of what its reading takes.
+    is_heard: bool,
     reading: Option<Reading>,
     /// Whether the tables have been read since the last loss. Until then what a change takes
     /// along is left to the reading: an address may only seem to be the last of its link.
@@ -86,6 +89,7 @@ impl Mirror {
             tables,
             filter: Filter::everything(),
             sequence: 0,
+            is_heard: true,
             reading: None,
             is_whole: false,
             doubt: Doubt::default(),
@@ -97,6 +101,11 @@ impl Mirror {
 
     pub(crate) fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// From now on links, addresses and routes that come or change are told, or are not.
+    pub(crate) fn set_heard(&mut self, is_heard: bool) {
+        self.is_heard = is_heard;
     }
 
     /// From now on that is what is held. What is wanted no more leaves, and is told so; what is
@@ -500,6 +509,10 @@ impl Mirror {
     }
 
     fn store_link(&mut self, link: Link, cause: Cause, sender: u32, tell: &mut impl FnMut(Event)) {
+        if !self.is_heard {
+            self.network.put_link(link);
+            return;
+        }
         let after = Object::Link(link.clone());
         match self.network.put_link(link) {
             None => self.tell(cause, sender, What::New(after), tell),
@@ -520,6 +533,10 @@ impl Mirror {
         sender: u32,
         tell: &mut impl FnMut(Event),
     ) {
+        if !self.is_heard {
+            self.network.put_address(address);
+            return;
+        }
         let after = Object::Address(address);
         match self.network.put_address(address) {
             None => self.tell(cause, sender, What::New(after), tell),
@@ -538,6 +555,10 @@ impl Mirror {
         sender: u32,
         tell: &mut impl FnMut(Event),
     ) {
+        if !self.is_heard {
+            self.network.put_route(route);
+            return;
+        }
         let after = Object::Route(route.clone());
         match self.network.put_route(route) {
             None => self.tell(cause, sender, What::New(after), tell),

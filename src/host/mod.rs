@@ -205,6 +205,8 @@ impl Host {
             }
             return;
         }
+        let is_heard = self.keeps_events || self.reconcile.is_some() || !self.namespaces.is_empty();
+        self.mirror.set_heard(is_heard);
         for message in messages(bytes) {
             let Ok(message) = message else {
                 self.counters.malformed += 1;

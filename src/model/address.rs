@@ -1,5 +1,6 @@
 //! An address of a link as the kernel shows it in RTM_NEWADDR.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -48,7 +49,7 @@ pub const FLAG_NAMES: &[(u32, &str)] = &[
 ];
 
 /// An address with its prefix length, `192.0.2.1/24`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix {
     /// The address; bits past the length may be set.
     pub address: IpAddr,
@@ -94,6 +95,25 @@ impl Prefix {
             }
         };
         Self { address, len: self.len }
+    }
+}
+
+impl Ord for Prefix {
+    /// By family, address and length, as the fields are. The tables are sorted by it, and comparing
+    /// an address part by part is most of the work of finding a place in one.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |address| match address {
+            IpAddr::V4(it) => (false, u128::from(it.to_bits())),
+            IpAddr::V6(it) => (true, it.to_bits()),
+        };
+        let order = number(self.address).cmp(&number(other.address));
+        order.then(self.len.cmp(&other.len))
+    }
+}
+
+impl PartialOrd for Prefix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -6,6 +6,7 @@
 mod contents;
 mod tables;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -335,17 +336,21 @@ impl Network {
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
         let key = route.key;
-        if let Some(known) = self.routes.get_mut(&key) {
-            if grounds_of(known).eq(grounds_of(&route)) {
-                return Some(std::mem::replace(known, route));
+        let known = match self.routes.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                self.routes_by.extend(grounds_of(&route).map(|ground| (ground, key)));
+                place.insert(route);
+                return None;
             }
+        };
+        if !grounds_of(known).eq(grounds_of(&route)) {
+            for ground in grounds_of(known) {
+                self.routes_by.remove(&(ground, key));
+            }
+            self.routes_by.extend(grounds_of(&route).map(|ground| (ground, key)));
         }
-        let before = self.remove_route(key);
-        for ground in grounds_of(&route) {
-            self.routes_by.insert((ground, key));
-        }
-        self.routes.insert(key, route);
-        before
+        Some(std::mem::replace(known, route))
     }
 
     /// Takes a route out.
