@@ -58,7 +58,7 @@ pub struct LinkDeclaration {
     pub(super) group: Option<u32>,
     pub(super) master: Option<LinkName>,
     pub(super) port: Option<Settings>,
-    pub(super) alias: Option<Alias>,
+    pub(super) alias: Option<Box<Alias>>,
     pub(super) altnames: Option<Vec<AltName>>,
     pub(super) addresses: Option<Vec<DesiredAddress>>,
     pub(super) extra_addresses: Option<ExtraAddresses>,
@@ -169,7 +169,7 @@ impl LinkDeclaration {
 
     /// Words about it (IFLA_IFALIAS), without a zero byte; empty ones take those away that it has.
     pub fn alias(mut self, alias: Alias) -> Self {
-        self.alias = Some(alias);
+        self.alias = Some(Box::new(alias));
         self
     }
 

@@ -98,7 +98,7 @@ pub(super) fn check_each(
             ("mac", link.mac.map_or(Ok(()), values::check_mac)),
             ("master", link.master.map_or(Ok(()), values::check_name)),
             ("match", link.matching.as_ref().map_or(Ok(()), |wanted| wanted.check())),
-            ("alias", link.alias.map_or(Ok(()), check_alias)),
+            ("alias", link.alias.as_deref().map_or(Ok(()), check_alias)),
             ("peer_netns", check_netns_of(link)),
         ];
         for (key, checked) in checked {

@@ -181,7 +181,7 @@ pub struct DesiredLink {
     /// What it is as a port of its master.
     pub port: Option<Settings>,
     /// Words about it; empty for none.
-    pub alias: Option<Alias>,
+    pub alias: Option<Box<Alias>>,
     /// Its alternative names; `None` leaves them alone.
     pub altnames: Option<Vec<AltName>>,
     /// Whether alternative names that are not declared are taken away.

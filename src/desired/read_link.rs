@@ -61,13 +61,12 @@ pub(super) fn read(
     let mut place = Place::new(entry.key_at.clone());
     let own = probable_kind(entries);
     for entry in entries {
-        if read_common(reports, entry, &mut link, &mut place) {
-            continue;
-        }
         if let Some(key) = KEYS.iter().find(|key| **key == entry.key) {
             place.keys.push((key, entry.node.at.clone()));
             read_key(reports, entry, &mut link, &mut place);
-        } else if Kind::by_name(entry.key.as_bytes()).is_none() {
+        } else if !read_common(reports, entry, &mut link, &mut place)
+            && Kind::by_name(entry.key.as_bytes()).is_none()
+        {
             let hint = hint(own, &entry.key);
             let kinds = Kind::ALL.iter().map(|kind| kind.name);
             let common = Kind::LINK.keys.iter().map(|key| first_part(key.name));
@@ -206,7 +205,7 @@ fn read_key(reports: &mut Reports, entry: &Entry, link: &mut LinkDeclaration, pl
         "match" => link.matching = Some(Arc::new(read_match(reports, entry))),
         "alias" => {
             let parse = |text: &str| alias(text.as_bytes());
-            link.alias = fields::parsed(reports, entry, "to the lab", parse);
+            link.alias = fields::parsed(reports, entry, "to the lab", parse).map(Box::new);
         }
         "altnames" => link.altnames = read_altnames(reports, entry),
         "addresses" => read_addresses(reports, entry, link, place),

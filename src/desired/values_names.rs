@@ -13,11 +13,11 @@ pub(super) fn alias(text: &[u8]) -> Result<Alias, Fault> {
         let message = format!("an alias has at most {ALIAS_BYTES_MAX} bytes, not {}", text.len());
         return Err(Fault::new(message, "say less of it"));
     };
-    check_alias(alias).map(|()| alias)
+    check_alias(&alias).map(|()| alias)
 }
 
 /// Of one that a program gives.
-pub(super) fn check_alias(alias: Alias) -> Result<(), Fault> {
+pub(super) fn check_alias(alias: &Alias) -> Result<(), Fault> {
     if alias.as_bytes().contains(&0) {
         return Err(Fault::new("an alias cannot hold a zero byte", "take it out"));
     }

@@ -14,8 +14,8 @@ impl Diff<'_> {
     pub(super) fn names(&mut self, position: u32, wanted: &DesiredLink, found: Option<&Link>) {
         let link = found.map_or(wanted.name, |found| found.name);
         let now = found.map_or(&[][..], Link::alias);
-        if let Some(alias) = wanted.alias.filter(|alias| alias.as_bytes() != now) {
-            let update = LinkUpdate { alias: Some(alias), ..LinkUpdate::new(link) };
+        if let Some(alias) = wanted.alias.as_deref().filter(|alias| alias.as_bytes() != now) {
+            let update = LinkUpdate { alias: Some(*alias), ..LinkUpdate::new(link) };
             let shown = |bytes: &[u8]| (!bytes.is_empty()).then(|| Shown::from(bytes));
             let (from, to) = (shown(now), shown(alias.as_bytes()));
             let differences = vec![Difference { key: "alias", from, to }];
