@@ -50,6 +50,13 @@ pub enum Change {
     DeleteLink(LinkName),
     /// Delete every link of that group; fails where one of them cannot be deleted.
     DeleteGroup(u32),
+    /// Set every link of that group up or down; ends at the first that cannot be.
+    SetGroup {
+        /// IFLA_GROUP.
+        group: u32,
+        /// Administratively up or down.
+        up: bool,
+    },
     /// Add an address, or make it permanent again where `replace` is set.
     PutAddress {
         /// The link that gets it.
@@ -370,7 +377,7 @@ impl Change {
         match self {
             Self::CreateLink(new) => ObjectId::Link(new.name),
             Self::DeleteLink(name) => ObjectId::Link(*name),
-            Self::DeleteGroup(group) => ObjectId::Group(*group),
+            Self::DeleteGroup(group) | Self::SetGroup { group, .. } => ObjectId::Group(*group),
             Self::SetLink(update) => ObjectId::Link(update.rename.unwrap_or(update.link)),
             Self::AddAltname { link, .. } | Self::DeleteAltname { link, .. } => {
                 ObjectId::Link(*link)
@@ -414,7 +421,7 @@ impl Change {
             Self::DeleteNexthop(_) => Op::Delete,
             Self::PutAddress { replace: false, .. } => Op::Create,
             Self::AddAltname { .. } | Self::DeleteAltname { .. } => Op::Set,
-            Self::SetLink(_) | Self::SetSysctls { .. } => Op::Set,
+            Self::SetLink(_) | Self::SetGroup { .. } | Self::SetSysctls { .. } => Op::Set,
             Self::PutAddress { .. } | Self::ReplaceRoute(_) => Op::Set,
             Self::DeleteLink(_) | Self::DeleteGroup(_) => Op::Delete,
             Self::DeleteAddress { .. } | Self::DeleteRoute(_) => Op::Delete,

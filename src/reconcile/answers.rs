@@ -35,8 +35,9 @@ impl Reconcile {
             if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Moving) {
                 bulk.stage = Stage::Moved;
             }
-            // Where many were, each is looked at after the reading that verifies them all.
-            let are_many = self.touched.len() >= READING_SUBJECTS_MIN;
+            // Where many were, each is looked at after the reading that verifies them all. Those
+            // that were made down are looked at now, and read when they are to be set up.
+            let are_many = self.touched.len() >= READING_SUBJECTS_MIN && self.made_down.is_empty();
             if are_many && self.mode == Mode::Once && self.unresolved.is_empty() {
                 self.is_to_be_read = true;
             }

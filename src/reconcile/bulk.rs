@@ -17,14 +17,22 @@ use crate::model::refusal::Outcome;
 use crate::model::text::LinkName;
 use crate::plan::{Rank, Step, Subject};
 
-/// Links on their way to be deleted together.
+/// Links on their way to be deleted together, or to be set up or down.
 #[derive(Debug)]
 pub(super) struct Bulk {
-    group: u32,
-    doomed: Vec<Doomed>,
+    pub(super) task: Task,
+    pub(super) group: u32,
+    pub(super) members: Vec<Member>,
     /// How many of them, from the first on, are in the group. The answers come in their order.
-    moved: usize,
+    pub(super) moved: usize,
     pub(super) stage: Stage,
+}
+
+/// What is done to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    Delete,
+    Set { up: bool },
 }
 
 /// How far it got.
@@ -38,15 +46,17 @@ pub(super) enum Stage {
     Reading,
     /// The tables tell what is in the group.
     Read,
-    /// The deletion of the group is on its way.
-    Deleting,
+    /// The request for the group is on its way.
+    Sent,
 }
 
+/// One of the links.
 #[derive(Debug)]
-struct Doomed {
-    deletion: Pending,
-    /// As it was when it was to be deleted.
-    link: Link,
+pub(super) struct Member {
+    /// What was to be done to it alone.
+    pub(super) pending: Pending,
+    /// As it was then.
+    pub(super) link: Link,
 }
 
 impl Reconcile {
@@ -73,31 +83,31 @@ impl Reconcile {
             && self.round.iter().filter_map(eligible).filter(is_marked).count() == count
             && network.links().filter(is_marked).count() == count;
         let group = if is_whole { owner.group } else { owner.doomed() };
-        let mut doomed = Vec::new();
+        let mut members = Vec::new();
         let mut round = Vec::new();
         for pending in std::mem::take(&mut self.round) {
             match eligible(&pending) {
                 Some(link) => {
                     let link = link.clone();
-                    doomed.push(Doomed { deletion: pending, link });
+                    members.push(Member { pending, link });
                 }
                 None => round.push(pending),
             }
         }
-        let moves = doomed.iter().filter(|it| it.link.group != group).map(|it| {
+        let moves = members.iter().filter(|it| it.link.group != group).map(|it| {
             let name = it.link.name;
-            let step = set_group(name, group, it.deletion.step.subject, it.deletion.step.rank);
-            Pending { step, role: Role::Move, ..it.deletion }
+            let step = set_group(name, group, it.pending.step.subject, it.pending.step.rank);
+            Pending { step, role: Role::Move, ..it.pending }
         });
         round.extend(moves);
         // What waits for nothing is not moved, and then there is no answer to wait for either.
         let stage = if round.is_empty() { Stage::Moved } else { Stage::Moving };
         self.round = round.into();
-        self.bulk = Some(Bulk { group, doomed, moved: 0, stage });
+        self.bulk = Some(Bulk { task: Task::Delete, group, members, moved: 0, stage });
     }
 
-    /// Whether the tables are to be read now: before a group is deleted, of which it says so once,
-    /// or to see what came of a long round.
+    /// Whether the tables are to be read now: before something is done to a group, of which it says
+    /// so once, or to see what came of a long round.
     pub(crate) fn poll_reading(&mut self) -> bool {
         let is_idle = self.round.is_empty();
         match &mut self.bulk {
@@ -110,58 +120,78 @@ impl Reconcile {
         }
     }
 
-    /// Deletes the group, if it holds what it is meant to hold and nothing else.
-    pub(super) fn delete_group(&mut self, now: Instant, network: &Network) {
+    /// Does to the group what is to be done, if that concerns just those that are meant.
+    pub(super) fn send_group(&mut self, now: Instant, network: &Network) {
         let Some(bulk) = &mut self.bulk else {
             return;
         };
-        let group = bulk.group;
-        bulk.doomed.retain(|it| {
-            network.link(it.link.index).is_some_and(|now| is_the_same(now, &it.link, group))
+        let (group, task) = (bulk.group, bulk.task);
+        let is_concerned = |link: &Link| match task {
+            Task::Delete => link.group == group,
+            Task::Set { up } => link.group == group && link.is_up() != up,
+        };
+        bulk.members.retain(|it| {
+            let now = network.link(it.link.index).filter(|now| is_concerned(now));
+            now.is_some_and(|now| is_the_same(now, &it.link, group))
         });
-        let members = network.links().filter(|link| link.group == group).count();
-        if members != bulk.doomed.len() || bulk.doomed.is_empty() {
+        let concerned = network.links().filter(|link| is_concerned(link)).count();
+        if concerned != bulk.members.len() || bulk.members.is_empty() {
             return self.give_up_bulk(now);
         }
-        let subject = bulk.doomed.first().map_or(Subject::Strays, |it| it.deletion.step.subject);
-        let rank = Rank::DeleteLink { depth: std::cmp::Reverse(0) };
-        let step = Step::bare(Change::DeleteGroup(group), subject, rank);
+        let (change, rank) = match task {
+            Task::Delete => {
+                (Change::DeleteGroup(group), Rank::DeleteLink { depth: std::cmp::Reverse(0) })
+            }
+            Task::Set { up } => (Change::SetGroup { group, up }, Rank::SetLink { depth: 0 }),
+        };
+        let subject = bulk.members.first().map_or(Subject::Strays, |it| it.pending.step.subject);
+        let step = Step::bare(change, subject, rank);
         let noticed = Noticed::at(now);
         self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Group });
-        bulk.stage = Stage::Deleting;
+        bulk.stage = Stage::Sent;
     }
 
-    /// The answer to the deletion of the group.
+    /// The answer to what was done to the group.
     pub(super) fn handle_group_result(&mut self, now: Instant, outcome: Outcome) {
         if outcome != Outcome::Done {
             return self.give_up_bulk(now);
         }
-        for Doomed { deletion, .. } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
-            self.touched.insert(deletion.step.subject);
-            self.note_done(now, deletion);
+        let Some(Bulk { task, members, .. }) = self.bulk.take() else { return };
+        for Member { pending, link } in members {
+            match task {
+                Task::Delete => drop(self.touched.insert(pending.step.subject)),
+                // All of it is told, and much is still to be done: this is no round to read after.
+                Task::Set { .. } => self.mark(pending.step.subject, Noticed::at(now)),
+            }
+            if self.made_down.remove(&link.name) {
+                // That it is up was told when it was made.
+                self.note_taken(&pending.step);
+            } else {
+                self.note_done(now, pending);
+            }
         }
     }
 
-    /// What is left of it is deleted one by one.
+    /// What is left of it is done to each alone.
     fn give_up_bulk(&mut self, now: Instant) {
-        for Doomed { deletion, link } in self.bulk.take().into_iter().flat_map(|it| it.doomed) {
+        for Member { pending, link } in self.bulk.take().into_iter().flat_map(|it| it.members) {
             self.singly.insert(link.name);
-            self.mark(deletion.step.subject, Noticed::at(now));
+            self.mark(pending.step.subject, Noticed::at(now));
         }
     }
 
     /// A link was moved, or could not be: `deletion` is what is told of it then.
     pub(super) fn handle_moved_to_group(&mut self, name: LinkName, is_done: bool) -> Option<Step> {
         let bulk = self.bulk.as_mut()?;
-        let rest = bulk.doomed.get(bulk.moved..)?;
+        let rest = bulk.members.get(bulk.moved..)?;
         let at = bulk.moved + rest.iter().position(|it| it.link.name == name)?;
         bulk.moved = at;
         if is_done {
             bulk.moved += 1;
-            self.moved.insert(name, bulk.doomed[at].link.group);
+            self.moved.insert(name, bulk.members[at].link.group);
             return None;
         }
-        Some(bulk.doomed.remove(at).deletion.step)
+        Some(bulk.members.remove(at).pending.step)
     }
 
     /// Forgets the doomed that have gone.
@@ -169,6 +199,7 @@ impl Reconcile {
         let is_there = |name: &LinkName| network.index_of(*name).is_some();
         self.moved.retain(|name, _| is_there(name));
         self.singly.retain(is_there);
+        self.made_down.retain(is_there);
     }
 
     /// A link that is to go and is among the doomed already: an earlier run did not come to it. If

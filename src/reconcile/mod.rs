@@ -10,6 +10,7 @@ mod bindings;
 mod bulk;
 mod conflicts;
 mod found;
+mod group_state;
 mod labels;
 mod netns;
 mod report;
@@ -100,12 +101,14 @@ pub(crate) struct Reconcile {
     /// The objects whose last attempt failed.
     refused: HashMap<ObjectId, Refused>,
     purged: Option<Instant>,
-    /// Deletions that are made together.
+    /// Deletions that are made together, or links that are set up or down together.
     bulk: Option<Bulk>,
     /// Links that are in the group of the doomed, and the group that they were taken from.
     moved: HashMap<LinkName, u32>,
-    /// Links that could not be deleted with others.
+    /// Links that could not be deleted, or set up or down, with others.
     singly: HashSet<LinkName>,
+    /// Links that were to be made up, and were made down to be set up together.
+    made_down: HashSet<LinkName>,
     /// Whether the tables are to be read before anything is compared.
     is_to_be_read: bool,
     /// Whether this kernel renames links that are up, as far as is known.
@@ -150,7 +153,7 @@ enum Role {
     Plain,
     /// It moves a link into the group of the doomed; what is told is the deletion.
     Move,
-    /// It deletes that group; what is told is the deletion of each link.
+    /// It deletes a group, or sets it up or down; what is told is what becomes of each link.
     Group,
     /// It moves a link that was not deleted back.
     Restore,
@@ -178,6 +181,7 @@ impl Reconcile {
             bulk: None,
             moved: HashMap::default(),
             singly: HashSet::default(),
+            made_down: HashSet::default(),
             is_to_be_read: false,
             renames_live: true,
             dirty: HashMap::default(),
@@ -248,7 +252,7 @@ impl Reconcile {
             match self.bulk.as_ref().map(|bulk| bulk.stage) {
                 None => self.plan_round(now, network),
                 Some(Stage::Read) => {
-                    self.delete_group(now, network);
+                    self.send_group(now, network);
                     if self.bulk.is_none() {
                         self.plan_round(now, network);
                     }
@@ -351,6 +355,7 @@ impl Reconcile {
             self.clean.remove(&pending.step.subject);
         }
         self.gather_deletions(network);
+        self.gather_states(network);
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);
     }
@@ -530,7 +535,7 @@ fn names_resolve(change: &Change, network: &Network) -> bool {
         }
         Change::SetSysctls { link, .. } | Change::DeleteLink(link) => exists(*link),
         Change::AddAltname { link, .. } | Change::DeleteAltname { link, .. } => exists(*link),
-        Change::DeleteGroup(_) => true,
+        Change::DeleteGroup(_) | Change::SetGroup { .. } => true,
         Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
         Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
             route.devs().all(exists)

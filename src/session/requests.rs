@@ -34,7 +34,7 @@ pub(crate) struct Requests {
     length: usize,
     /// Whether an answer was lost; it may have been an error.
     lost_answers: bool,
-    /// Whether a request in it takes as long as it has links to delete.
+    /// Whether a request in it is about a group of links, and takes as long as that has links.
     is_long: bool,
 }
 
@@ -107,7 +107,7 @@ impl Requests {
         self.notification_bytes =
             self.notification_bytes.saturating_add(notification_bytes(change));
         self.length += length(change);
-        self.is_long |= matches!(change, Change::DeleteGroup(_));
+        self.is_long |= matches!(change, Change::DeleteGroup(_) | Change::SetGroup { .. });
         let is_across = change.netns().is_some();
         self.entries.push(Entry { sequence, op, object, is_across, outcome });
     }
@@ -204,7 +204,7 @@ fn notification_bytes(change: &Change) -> usize {
         // No request.
         Change::SetSysctls { .. } => 0,
         // Of how many links is not known here: it goes alone.
-        Change::DeleteGroup(_) => usize::MAX / 2,
+        Change::DeleteGroup(_) | Change::SetGroup { .. } => usize::MAX / 2,
         Change::PutAddress { .. } | Change::DeleteAddress { .. } => 4 * 1024,
         Change::CreateRule(_) | Change::DeleteRule(_) => 2 * 1024,
         Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 2 * 1024,

@@ -137,6 +137,9 @@ pub(crate) fn change(
             message.attributes.push(LinkAttribute::Group(*group));
             (RouteNetlinkMessage::DelLink(message), 0)
         }
+        Change::SetGroup { group, up } => {
+            (RouteNetlinkMessage::NewLink(link::update_group(*group, *up)), 0)
+        }
         Change::PutAddress { link, prefix, protocol, replace, peer, with } => {
             let index = resolve(*link)?;
             let message = address::put(index, *prefix, *peer, *protocol, with);

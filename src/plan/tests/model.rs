@@ -41,6 +41,12 @@ pub(crate) fn apply(network: &mut Network, change: &Change) -> Result<(), String
             });
             if members.is_empty() { Err(format!("no group {group}")) } else { Ok(()) }
         }
+        Change::SetGroup { group, up } => {
+            let members = network.links().filter(|link| link.group == *group);
+            let members: Vec<_> = members.map(|link| link.name).collect();
+            let update = |&link| LinkUpdate { up: Some(*up), ..LinkUpdate::new(link) };
+            members.iter().map(update).try_for_each(|update| set(network, &update))
+        }
         Change::PutAddress { link, prefix, protocol, replace, peer, with } => {
             let key = AddressKey { index: find(network, *link)?, prefix: *prefix, peer: *peer };
             if network.address(key).is_some() && !replace {

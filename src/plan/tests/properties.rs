@@ -142,7 +142,7 @@ fn needs(change: &Change) -> Vec<LinkName> {
     match change {
         Change::CreateLink(new) => new.settings.lower().into_iter().chain(new.master).collect(),
         Change::SetLink(update) => std::iter::once(update.link).chain(update.master).collect(),
-        Change::DeleteGroup(_) => Vec::new(),
+        Change::DeleteGroup(_) | Change::SetGroup { .. } => Vec::new(),
         Change::DeleteLink(link)
         | Change::AddAltname { link, .. }
         | Change::DeleteAltname { link, .. }

@@ -75,6 +75,14 @@ pub(super) fn update(
     Ok(message)
 }
 
+/// The message that sets all links of a group up or down.
+pub(super) fn update_group(group: u32, up: bool) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::Group(group));
+    set_up(&mut message, up);
+    message
+}
+
 /// The message that gives or takes that alternative name.
 pub(super) fn altname(index: u32, altname: AltName) -> LinkMessage {
     let mut message = LinkMessage::default();
