@@ -15,6 +15,8 @@ use ringlink::{Applier, Counters, Desired, Keeper, KeeperHandle};
 /// Unless RINGLINK_LINKS says otherwise.
 const LINKS: usize = 2_000;
 const DRIFTS: usize = 100;
+/// From as many links on they are set up together.
+const MADE_DOWN_MIN: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What a kept link with an address and a route may take, IPv6's own of it included, and what the
 /// engine's buffers may.
@@ -81,8 +83,10 @@ fn thousands_of_links_are_made_kept_and_destroyed() {
         let made = converged(&keeper);
         eprintln!("{count} links: {made:?}, {} KiB more", (resident_bytes() - bytes) >> 10);
         assert_eq!(shown(), [count; 3]);
-        // A message for the link with its state, one for the address, one for the route.
-        assert_eq!(made.changes, 3 * n);
+        // A message for the link with its state, one for the address, one for the route. Where so
+        // many are made that they are made down, one more sets them all up.
+        let together = u64::from(count >= MADE_DOWN_MIN);
+        assert_eq!(made.changes, 3 * n + together);
         assert!(made.overruns > 0 || made.messages <= MESSAGES_A_LINK_MAX * n, "{made:?}");
         let grown = resident_bytes().saturating_sub(bytes);
         assert!(grown <= BUFFERS_BYTES_MAX + LINK_BYTES_MAX * n, "{grown} bytes for {count} links");
