@@ -6,13 +6,13 @@ use std::time::Duration;
 /// (MAX_NEST_DEV, `linux/netdevice.h`), and masters and peers add a few.
 pub(crate) const LINK_DEPTH_MAX: usize = 32;
 
-/// The most requests in one send, of those that the kernel takes long for: links, addresses, next hop
-/// objects. Past about 64 a batch gains nothing (KERNEL: 0.72 of one send a request), and a correction
-/// that comes meanwhile waits for its end.
+/// The most requests in one send, of those that the kernel takes long for: links, addresses, next
+/// hop objects. Past about 64 a batch gains nothing (KERNEL: 0.72 of one send a request), and a
+/// correction that comes meanwhile waits for its end.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 64;
 /// How many requests that the kernel takes a few microseconds for (routes, rules, neighbours,
-/// forwarding entries) count as one of the others: 512 of them take a millisecond or two. With 64, what is
-/// to be done between two batches took longer than a batch.
+/// forwarding entries) count as one of the others: 512 of them take a millisecond or two. With 64,
+/// what is to be done between two batches took longer than a batch.
 pub(crate) const SHORT_REQUESTS_PER_LONG: usize = 8;
 
 /// From how many requests on a batch is sent by a thread of the kernel, while this one goes on with
@@ -37,9 +37,9 @@ pub(crate) const GROUP_DEADLINE: Duration = Duration::from_secs(60);
 /// kernel's RCU (13 to 22 ms), while a group costs a reading of the tables beside one such wait.
 pub(crate) const DELETIONS_SINGLY_MAX: usize = 4;
 
-/// From how many links on that are to be set up or down the owner's group is, in one request, if they
-/// are at least one of [`STATES_TOGETHER_PART`] of all. Among 500 that saves 0.1 ms a link, and
-/// costs a reading of the tables, which is 15 us for each link that there is.
+/// From how many links on that are to be set up or down the owner's group is, in one request, if
+/// they are at least one of [`STATES_TOGETHER_PART`] of all. Among 500 that saves 0.1 ms a link,
+/// and costs a reading of the tables, which is 15 us for each link that there is.
 pub(crate) const STATES_TOGETHER_MIN: usize = 128;
 /// See [`STATES_TOGETHER_MIN`].
 pub(crate) const STATES_TOGETHER_PART: usize = 3;

@@ -1,7 +1,7 @@
 //! Many links set up or down as one: the owner's group is, in one request.
 //!
-//! One by one, a link takes the kernel the longer the more are up, and a third of that in a group. What
-//! is made in great number is therefore made down, though it shall be up. As with deletions
+//! One by one, a link takes the kernel the longer the more are up, and a third of that in a group.
+//! What is made in great number is therefore made down, though it shall be up. As with deletions
 //! (`bulk.rs`) the tables are read first: the owner's group may hold what was not meant.
 
 use super::bulk::{Bulk, Member, Stage, Task};
@@ -15,7 +15,7 @@ use crate::model::network::Network;
 use crate::plan::Rank;
 
 impl Reconcile {
-    /// Where many links are to be set up, or down, takes that out of the round for the owner's group.
+    /// Where many links are to be set up, or down, leaves that to a request for the owner's group.
     pub(super) fn gather_states(&mut self, network: &Network) {
         // A revert does not wait for a reading.
         if self.bulk.is_some() || self.round.iter().any(|pending| pending.is_revert) {

@@ -42,8 +42,8 @@ pub(crate) enum EncodeError {
 }
 
 /// Appends the request for a dump. Its header is clean enough for NETLINK_GET_STRICT_CHK: all
-/// zero but for the family, which asks for everything. Of links the counters of IPv6 are left out, which
-/// are a quarter of what the kernel writes of each.
+/// zero but for the family, which asks for everything. Of links the counters of IPv6 are left out,
+/// which are a quarter of what the kernel writes of each.
 pub(crate) fn dump(table: Table, sequence: u32, out: &mut BytesMut) {
     let TableNumbers { get, family, header_bytes, .. } = of_table(table);
     let mut payload = vec![0; header_bytes];

@@ -70,7 +70,7 @@ pub(super) const IFLA_LINKINFO: u16 = 18;
 pub(super) const IFLA_AF_SPEC: u16 = 26;
 pub(super) const IFLA_GROUP: u16 = 27;
 pub(super) const IFLA_EXT_MASK: u16 = 29;
-/// In [`IFLA_EXT_MASK`]: no counters.
+/// In [`IFLA_EXT_MASK`]: no counters of IPv6 (`inet6_fill_ifla6_attrs`).
 pub(super) const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 pub(super) const IFLA_GSO_MAX_SEGS: u16 = 40;
 pub(super) const IFLA_GSO_MAX_SIZE: u16 = 41;
