@@ -62,8 +62,8 @@ impl Requests {
         !self.entries.is_empty()
     }
 
-    /// Whether one more request fits: by the time it takes, by bytes, and by the notifications that it will
-    /// put into our own event socket, of which half of `receive_buffer_bytes` is used.
+    /// Whether one more request fits: by the time it takes, by bytes, and by the notifications that
+    /// it will put into our own event socket, of which half of `receive_buffer_bytes` is used.
     pub(crate) fn has_room(
         &self,
         change: &Change,
