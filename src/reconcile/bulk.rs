@@ -194,12 +194,13 @@ impl Reconcile {
         Some(bulk.members.remove(at).pending.step)
     }
 
-    /// Forgets the doomed that have gone.
+    /// Forgets the doomed that have gone, and what was made down that is up.
     pub(super) fn forget_gone(&mut self, network: &Network) {
         let is_there = |name: &LinkName| network.index_of(*name).is_some();
         self.moved.retain(|name, _| is_there(name));
         self.singly.retain(is_there);
-        self.made_down.retain(is_there);
+        let is_down = |name: &LinkName| network.link_named(*name).is_some_and(|it| !it.is_up());
+        self.made_down.retain(is_down);
     }
 
     /// A link that is to go and is among the doomed already: an earlier run did not come to it. If
