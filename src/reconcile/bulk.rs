@@ -4,7 +4,8 @@
 //! Deleted one by one, each link waits for the kernel's RCU; a group waits once. But a group is a
 //! number that anyone can set, so before the deletion the tables are read anew, and
 //! only links that are still the ones meant are in the group then, or nothing is deleted so. The
-//! kernel refuses a group whole: what it refuses is deleted one by one.
+//! kernel refuses a group whole: what it refuses is deleted one by one. Links that are set up or
+//! down by their group (`group_state.rs`) go the same way, from the reading on.
 
 use std::time::Instant;
 
