@@ -52,6 +52,22 @@ fn many_are_set_up_by_their_group_and_each_is_told() {
 }
 
 #[test]
+fn many_are_set_down_by_their_group() {
+    let owner = Owner::new("host");
+    let down = |at| of_kind(&format!("i{at}"), "ifb").state(State::Down);
+    let links = (0..STATES_TOGETHER_MIN).map(down);
+    let desired = links.fold(Desired::builder().owner(owner.clone()), |it, link| it.link(link));
+    let mut desk = Desk::new(Mode::Once, desired.build().expect("valid"));
+    for at in 0..STATES_TOGETHER_MIN {
+        let (kind, group, flags) = (KindName::truncated(b"ifb"), owner.group, IFF_UP);
+        let index = u32::try_from(10 + at).expect("few");
+        desk.link_is(Link { kind, group, flags, ..Link::new(index, name(&format!("i{at}"))) });
+    }
+    assert_eq!(desk.settle(), [Change::SetGroup { group: owner.group, up: false }]);
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
 fn a_few_are_set_up_one_by_one() {
     let (mut desk, _) = down(Mode::Once, STATES_TOGETHER_MIN - 1);
     let sent = desk.settle();
