@@ -9,6 +9,8 @@ use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::limits::APPLY_ROUNDS_MAX;
 use crate::model::network::Network;
+#[cfg(feature = "cli")]
+use crate::model::network::{Table, Tables};
 use crate::plan::{Irrevocable, Plan, Undo};
 use crate::reconcile::{Attempt, Mode, Report};
 
@@ -60,7 +62,20 @@ pub enum ApplyError {
     Cancelled(Box<ApplyReport>),
 }
 
+/// What most documents are compared with, and what costs next to nothing to follow beside it.
+#[cfg(feature = "cli")]
+fn read_ahead() -> Tables {
+    Tables::default().with(Table::Rules).with(Table::Nexthops)
+}
+
 impl ApplierBuilder {
+    /// For a network that is read before what is declared is known.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reading_ahead(mut self) -> Self {
+        self.options.tables = read_ahead();
+        self
+    }
+
     /// Opens the ring and the sockets, on this thread and in its network namespace.
     pub fn open(self) -> Result<Applier, ApplyError> {
         Ok(Applier { engine: Engine::open(&self.options)?, progress: Progress::default() })
@@ -71,6 +86,21 @@ impl Applier {
     /// A builder with the defaults.
     pub fn builder() -> ApplierBuilder {
         ApplierBuilder { options: Options { keeps_events: false, ..Options::default() } }
+    }
+
+    /// Whether what is read ahead is all that this must be compared with.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reads_ahead(desired: &Desired) -> bool {
+        read_ahead().and(desired.tables()) == read_ahead()
+    }
+
+    /// Reads the network, for as long as `goes_on`. What follows goes on from there.
+    #[cfg(feature = "cli")]
+    pub(crate) fn read_ahead(&mut self, goes_on: impl Fn() -> bool) -> Result<(), ApplyError> {
+        while goes_on() && !self.engine.host().is_synced() {
+            self.engine.turn(None)?;
+        }
+        Ok(())
     }
 
     /// What would have to change for the network to be as declared. Changes nothing, and needs
@@ -109,6 +139,7 @@ impl Applier {
         }
         // What happens from now on is seen when it is asked again, and not put right by itself.
         self.engine.host_mut().halt();
+        self.make_known()?;
         self.conclude(desired, &mut report);
         Ok(report)
     }
@@ -256,6 +287,18 @@ impl Applier {
             self.engine.turn(None)?;
         }
         self.collect(&mut report.attempts);
+        self.make_known()
+    }
+
+    /// Reads what was made and nobody has heard of yet, for the report.
+    fn make_known(&mut self) -> Result<(), EngineError> {
+        if self.engine.host().is_deaf() {
+            let now = self.engine.now();
+            self.engine.host_mut().read_anew(now);
+            while !self.engine.host().is_synced() {
+                self.engine.turn(None)?;
+            }
+        }
         Ok(())
     }
 

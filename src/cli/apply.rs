@@ -58,13 +58,14 @@ pub(super) enum Answer {
 
 /// Makes the network as declared, once.
 pub(super) fn apply(
+    applier: Applier,
     desired: &Desired,
     how: &How,
     signals: Signals,
     verbose: bool,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let mut work = Work::open(desired, how, signals)?;
+    let mut work = Work::begin(applier, desired, how, signals)?;
     let end = work.apply_and_wait(out);
     if matches!(end, Ok(false)) && work.start.is_none() {
         out.line("nothing was changed")?;
@@ -98,12 +99,12 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn open(
+    pub(super) fn begin(
+        applier: Applier,
         desired: &'a Desired,
         how: &'a How,
         signals: Signals,
     ) -> Result<Self, Failure> {
-        let applier = Applier::builder().open()?;
         let (answer, answers) = mpsc::channel();
         let (canceller, interrupt) = (applier.canceller(), answer.clone());
         start::on_signal(signals, move || {

@@ -43,6 +43,7 @@ use self::out::Out;
 use crate::desired::Desired;
 use crate::model::network::{Table, Tables};
 use crate::ring::guard::Order;
+use crate::ring::memory::share_one_arena;
 use crate::ring::signals::Signals;
 
 /// Sets up Linux network links and keeps them exactly as declared.
@@ -290,6 +291,7 @@ impl ObjectType {
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    share_one_arena();
     let arguments = Arguments::parse();
     let mut out = Out::new(arguments.common.color, arguments.common.json);
     start_log(arguments.common.verbose, out.has_coloured_errors);
@@ -331,18 +333,20 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             run::run(desired, Signals::block(), *demo, verbose, out)
         }
         Verb::Apply { files, consent, wait, allowed } => {
-            let desired = allowed.apply_to(start::load_to_obey(files, common)?);
-            let _lock = start::writing("apply", &desired, common)?;
+            let (desired, applier) = start::open_to_obey(files, common)?;
+            let desired = allowed.apply_to(desired);
+            let _lock = start::claim("apply", &desired)?;
             let Consent { yes, cut_session } = *consent;
             let how = apply::How { yes, cut_session, wait: *wait, ..apply::APPLY };
-            apply::apply(&desired, &how, Signals::block(), verbose, out)
+            apply::apply(applier, &desired, &how, Signals::block(), verbose, out)
         }
         Verb::Destroy { files, consent } => {
-            let desired = destroy::destroyed(&start::load_to_obey(files, common)?)?;
-            let _lock = start::writing("destroy", &desired, common)?;
+            let (desired, applier) = start::open_to_obey(files, common)?;
+            let desired = destroy::destroyed(&desired)?;
+            let _lock = start::claim("destroy", &desired)?;
             let Consent { yes, cut_session } = *consent;
             let how = apply::How { yes, cut_session, ..apply::DESTROY };
-            apply::apply(&desired, &how, Signals::block(), verbose, out)
+            apply::apply(applier, &desired, &how, Signals::block(), verbose, out)
         }
         Verb::Try { files, allowed, timeout } => {
             let desired = allowed.apply_to(start::load_to_obey(files, common)?);
@@ -352,17 +356,14 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Confirm => trial::order(Order::Keep, common, out),
         Verb::Revert => trial::order(Order::Revert, common, out),
         Verb::Plan { files, allowed, destroy } => {
-            let mut desired = allowed.apply_to(start::load(files)?);
-            if *destroy {
-                desired = destroy::destroyed(&desired)?;
-            }
-            start::enter(common)?;
-            plan::plan(&desired, Signals::block(), out)
+            let (desired, applier) = start::open(files, common)?;
+            let desired = allowed.apply_to(desired);
+            let desired = if *destroy { destroy::destroyed(&desired)? } else { desired };
+            plan::plan(applier, &desired, Signals::block(), out)
         }
         Verb::Check(files) => {
-            let desired = start::load(files)?;
-            start::enter(common)?;
-            plan::check(&desired, Signals::block(), out)
+            let (desired, applier) = start::open(files, common)?;
+            plan::check(applier, &desired, Signals::block(), out)
         }
         Verb::Watch { objects, dump, all_netns, protocols, tables, raw_group } => {
             start::enter(common)?;

@@ -12,8 +12,13 @@ use crate::plan::{Matched, Plan, Step};
 use crate::ring::signals::Signals;
 
 /// Shows what `apply` would change.
-pub(super) fn plan(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
-    let plan = make(desired, signals)?;
+pub(super) fn plan(
+    applier: Applier,
+    desired: &Desired,
+    signals: Signals,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let plan = make(applier, desired, signals)?;
     if out.json {
         out.line(json_plan::plan(&plan))?;
     } else {
@@ -27,8 +32,13 @@ pub(super) fn plan(desired: &Desired, signals: Signals, out: &mut Out) -> Result
 }
 
 /// Tells whether the network is as declared.
-pub(super) fn check(desired: &Desired, signals: Signals, out: &mut Out) -> Result<Exit, Failure> {
-    let plan = make(desired, signals)?;
+pub(super) fn check(
+    applier: Applier,
+    desired: &Desired,
+    signals: Signals,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let plan = make(applier, desired, signals)?;
     if out.json {
         out.line(json_plan::check(&plan))?;
     } else {
@@ -41,8 +51,7 @@ pub(super) fn check(desired: &Desired, signals: Signals, out: &mut Out) -> Resul
     Ok(if plan.is_empty() { Exit::Clean } else { Exit::Not })
 }
 
-fn make(desired: &Desired, signals: Signals) -> Result<Plan, Failure> {
-    let mut applier = Applier::builder().open()?;
+fn make(mut applier: Applier, desired: &Desired, signals: Signals) -> Result<Plan, Failure> {
     let canceller = applier.canceller();
     start::on_signal(signals, move || canceller.cancel())?;
     Ok(applier.plan(desired)?)

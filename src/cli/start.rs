@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
+use crate::applier::Applier;
 use crate::desired::Desired;
 use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin, is_root_of_host};
 use crate::ring::signals::Signals;
@@ -13,17 +16,76 @@ use crate::ring::{LockError, Netns, OwnerLock};
 
 /// Reads and checks the document.
 pub(super) fn load(files: &Files) -> Result<Desired, Failure> {
-    Ok(Desired::load(&files.files)?)
+    loading(files)()
 }
 
 /// The same for a verb that does what it says: root obeys root alone, and who became root by
 /// sudo(8). In a sandbox it may say anything.
 pub(super) fn load_to_obey(files: &Files, common: &Common) -> Result<Desired, Failure> {
-    if common.sandbox || !is_root_of_host() {
-        return load(files);
+    loading_to_obey(files, common)()
+}
+
+/// What [`load`] does, for another thread.
+fn loading(files: &Files) -> impl FnOnce() -> Result<Desired, Failure> + use<> {
+    let files = files.files.clone();
+    move || Ok(Desired::load(&files)?)
+}
+
+/// What [`load_to_obey`] does, for another thread.
+fn loading_to_obey(
+    files: &Files,
+    common: &Common,
+) -> impl FnOnce() -> Result<Desired, Failure> + use<> {
+    let files = files.files.clone();
+    let is_anyones = common.sandbox || !is_root_of_host();
+    move || {
+        if is_anyones {
+            return Ok(Desired::load(&files)?);
+        }
+        let user = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+        Ok(Desired::load_owned(&files, user.as_slice())?)
     }
-    let user = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
-    Ok(Desired::load_owned(&files.files, user.as_slice())?)
+}
+
+/// What [`load`] gives, and the namespace that the flags ask for, entered and opened.
+pub(super) fn open(files: &Files, common: &Common) -> Result<(Desired, Applier), Failure> {
+    open_while(common, loading(files))
+}
+
+/// The same with what [`load_to_obey`] gives.
+pub(super) fn open_to_obey(files: &Files, common: &Common) -> Result<(Desired, Applier), Failure> {
+    open_while(common, loading_to_obey(files, common))
+}
+
+/// Enters and opens the namespace while `load` reads the document on a thread of its own: most
+/// documents are compared with the same tables, which are read meanwhile.
+fn open_while(
+    common: &Common,
+    load: impl FnOnce() -> Result<Desired, Failure> + Send + 'static,
+) -> Result<(Desired, Applier), Failure> {
+    if common.sandbox {
+        let desired = load()?;
+        enter(common)?;
+        return Ok((desired, Applier::builder().open()?));
+    }
+    let is_in_vain = Arc::new(AtomicBool::new(false));
+    let needs_more = Arc::clone(&is_in_vain);
+    let loading = on_thread("ringlink-load", move || {
+        let loaded = load();
+        let is_read = |desired: &Desired| Applier::reads_ahead(desired);
+        needs_more.store(!loaded.as_ref().is_ok_and(is_read), Ordering::Relaxed);
+        loaded
+    })?;
+    let read = || -> Result<Applier, Failure> {
+        enter(common)?;
+        let mut applier = Applier::builder().reading_ahead().open()?;
+        applier.read_ahead(|| !is_in_vain.load(Ordering::Relaxed))?;
+        Ok(applier)
+    };
+    let read = read();
+    // What is wrong with the document is told first.
+    let desired = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok((desired, read?))
 }
 
 /// The same where no document need be given.
@@ -49,6 +111,12 @@ pub(super) fn writing(
     common: &Common,
 ) -> Result<OwnerLock, Failure> {
     enter(common)?;
+    claim(verb, desired)
+}
+
+/// Makes sure of the right to change the namespace, and keeps the other writing verbs of the same
+/// owner out of it for as long as the lock is held.
+pub(super) fn claim(verb: &str, desired: &Desired) -> Result<OwnerLock, Failure> {
     require_net_admin(verb)?;
     lock(desired)
 }
@@ -101,10 +169,10 @@ pub(super) fn on_signal(
 }
 
 /// Starts a thread, which few wait for.
-pub(super) fn on_thread(
+pub(super) fn on_thread<T: Send + 'static>(
     name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Failure> {
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Failure> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
     thread.map_err(|error| Failure::Cannot(format!("cannot start a thread: {error}")))
 }

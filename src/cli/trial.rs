@@ -53,7 +53,7 @@ pub(super) fn run(
         Err(error) => return Err(no_guard(&error)),
     }
     let how = How { yes: true, cut_session: true, ..apply::APPLY };
-    let mut work = Work::open(desired, &how, signals)?;
+    let mut work = Work::begin(Applier::builder().open()?, desired, &how, signals)?;
     let (answer, end) = (work.answer.clone(), guard.end());
     start::on_thread("ringlink-guard", move || {
         let _ = answer.send(Answer::Guard(end()));

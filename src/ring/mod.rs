@@ -22,6 +22,8 @@ mod error;
 pub(crate) mod guard;
 mod limits;
 mod lock;
+#[cfg(feature = "cli")]
+pub(crate) mod memory;
 mod names;
 #[cfg(feature = "cli")]
 pub(crate) mod namespace;
