@@ -6,12 +6,14 @@
 
 use super::bulk::{Bulk, Member, Stage, Task};
 use super::{Pending, Reconcile, Role};
+use crate::desired::State;
 use crate::limits::{
     MADE_DOWN_MIN, STATES_TOGETHER_MAX, STATES_TOGETHER_MIN, STATES_TOGETHER_PART,
 };
-use crate::model::change::{Change, LinkUpdate};
+use crate::model::change::{Change, LinkUpdate, NewLink};
 use crate::model::link::Link;
 use crate::model::network::Network;
+use crate::model::text::LinkName;
 use crate::plan::Rank;
 
 impl Reconcile {
@@ -24,7 +26,7 @@ impl Reconcile {
         let Some(group) = self.desired.owner.as_ref().map(|owner| owner.group) else {
             return;
         };
-        self.make_down(group);
+        self.make_down(group, network);
         let member = |pending: &Pending, up: bool| {
             let Change::SetLink(update) = &pending.step.change else { return None };
             let is_all = **update == LinkUpdate { up: Some(up), ..LinkUpdate::new(update.link) };
@@ -36,7 +38,8 @@ impl Reconcile {
         let are_many = |up: &bool| {
             let count = self.round.iter().filter_map(|pending| member(pending, *up)).count();
             let is_in_bounds = (STATES_TOGETHER_MIN..=STATES_TOGETHER_MAX).contains(&count);
-            is_in_bounds && count >= links / STATES_TOGETHER_PART
+            let are_enough = is_in_bounds && count >= links / STATES_TOGETHER_PART;
+            are_enough && !self.is_any_left_out(group, *up, network)
         };
         let Some(up) = [true, false].into_iter().find(are_many) else {
             return;
@@ -56,10 +59,28 @@ impl Reconcile {
         self.bulk = Some(Bulk { task: Task::Set { up }, group, members, moved: 0, stage });
     }
 
+    /// Whether the owner's group has a link, or gets one in this round, that a request to set all
+    /// of it up, or down, would change and must not: the reading before it would be in vain.
+    fn is_any_left_out(&self, group: u32, up: bool, network: &Network) -> bool {
+        let wanted = if up { State::Up } else { State::Down };
+        let is_meant = |name: LinkName| {
+            let declared = self.index.link(name).and_then(|at| self.desired.links.get(at as usize));
+            declared.is_some_and(|link| link.state == Some(wanted))
+        };
+        let is_left_out =
+            |link: &Link| link.group == group && link.is_up() != up && !is_meant(link.name);
+        let mut made = self.round.iter().filter_map(|pending| match &pending.step.change {
+            Change::CreateLink(new) if new.group == Some(group) => Some(new),
+            _ => None,
+        });
+        let names = |new: &NewLink| [Some(new.name), new.settings.peer()].into_iter().flatten();
+        network.links().any(is_left_out) || made.any(|new| names(new).any(|name| !is_meant(name)))
+    }
+
     /// Lets many links of the owner's that are made in this round be made down. Not pairs, of which
     /// an end costs little while the other one is down; and not where some are made anew, for what
     /// stands on those was up.
-    fn make_down(&mut self, group: u32) {
+    fn make_down(&mut self, group: u32, network: &Network) {
         let is_eligible = |pending: &Pending| match &pending.step.change {
             Change::CreateLink(new) => {
                 let is_single = new.settings.peer().is_none();
@@ -69,7 +90,7 @@ impl Reconcile {
         };
         let count = self.round.iter().filter(|pending| is_eligible(pending)).count();
         let is_any_anew = self.round.iter().any(|pending| pending.step.is_recreation());
-        if count < MADE_DOWN_MIN || is_any_anew {
+        if count < MADE_DOWN_MIN || is_any_anew || self.is_any_left_out(group, true, network) {
             return;
         }
         for pending in self.round.iter_mut().filter(|pending| is_eligible(pending)) {

@@ -79,6 +79,18 @@ fn a_few_are_set_up_one_by_one() {
 fn nothing_is_set_up_that_bears_the_mark_and_is_not_declared() {
     let (mut desk, owner) = down(Mode::Once, STATES_TOGETHER_MIN);
     link_is_down(&mut desk, STATES_TOGETHER_MIN, owner.group);
+    let sent = desk.round(|_| Outcome::Done);
+    assert_eq!(sent.len(), STATES_TOGETHER_MIN, "without a reading first");
+    assert!(sent.iter().all(|it| matches!(it, Change::SetLink(update) if is_up(update))));
+    assert_eq!(desk.settle(), []);
+    assert!(desk.reconcile.is_converged());
+}
+
+#[test]
+fn what_takes_the_mark_by_the_time_of_the_reading_is_not_set_up() {
+    let (mut desk, owner) = down(Mode::Once, STATES_TOGETHER_MIN);
+    assert_eq!(desk.round(|_| Outcome::Done), [], "the tables are read first");
+    link_is_down(&mut desk, STATES_TOGETHER_MIN, owner.group);
     let sent = desk.settle();
     assert_eq!(sent.len(), STATES_TOGETHER_MIN);
     assert!(sent.iter().all(|it| matches!(it, Change::SetLink(update) if is_up(update))));
@@ -108,6 +120,20 @@ fn what_someone_else_sets_down_is_set_up_at_once() {
     let sent = desk.settle();
     assert_eq!(sent.len(), STATES_TOGETHER_MIN);
     assert!(sent.iter().all(|it| matches!(it, Change::SetLink(update) if is_up(update))));
+}
+
+#[test]
+fn of_a_great_number_none_is_made_down_where_another_is_to_stay_so() {
+    let owner = Owner::new("host");
+    let up = (0..MADE_DOWN_MIN).map(|at| of_kind(&format!("i{at}"), "ifb"));
+    let links = up.chain([of_kind("d", "ifb").state(State::Down)]);
+    let desired = links.fold(Desired::builder().owner(owner), |it, link| it.link(link));
+    let mut desk = Desk::new(Mode::Once, desired.build().expect("valid"));
+    let sent = desk.settle();
+    let is_made_up = |it: &&Change| matches!(it, Change::CreateLink(new) if new.up);
+    assert_eq!(sent.iter().filter(is_made_up).count(), MADE_DOWN_MIN);
+    assert_eq!(sent.len(), MADE_DOWN_MIN + 1);
+    assert!(desk.reconcile.is_converged());
 }
 
 #[test]
