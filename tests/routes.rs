@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use common::declared::{self, wait_for_convergence, without_dad};
 use common::{eventually, in_namespace, ip, ip_batch, ip_json};
-use ringlink::{Applier, Desired, Keeper};
+use ringlink::model::route::Route;
+use ringlink::{Applier, ApplyError, Desired, Keeper};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -351,5 +354,93 @@ fn drift_of_every_kind_is_undone_and_foreign_routes_stay() {
         keeper.join().expect("a clean end");
         let plan = Applier::builder().open().expect("a ring").plan(&desired).expect("a plan");
         assert!(plan.is_empty(), "{plan:#?}");
+    });
+}
+
+/// A link with a gateway behind it.
+const GATEWAY: &str = "link add v0 type veth peer p0\nlink set v0 up\nlink set p0 up\n\
+    addr add 192.0.2.1/24 dev v0\n";
+
+/// So many that their news are held back and they are read instead.
+const MANY: u32 = 20_000;
+
+fn many() -> Desired {
+    let mut document = "version = 1\n".to_owned();
+    for number in 0..MANY {
+        let to = Ipv4Addr::from_bits((10 << 24) + number);
+        write!(document, "[[route]]\nto = \"{to}/32\"\nvia = \"192.0.2.2\"\n").expect("a string");
+    }
+    Desired::from_toml("many.toml", &document).expect("a valid document")
+}
+
+/// The routes of our protocol, as `ip` has them and as the applier does.
+fn counts(applier: &Applier) -> (usize, usize) {
+    let shown = ip("-4 route show proto 82").lines().count();
+    let observed = applier.observed().routes().filter(|route| route.protocol == 82).count();
+    (shown, observed)
+}
+
+#[test]
+fn what_a_part_of_many_made_is_told_and_known() {
+    in_namespace("what_a_part_of_many_made_is_told_and_known", || {
+        ip_batch(GATEWAY);
+        let desired = many();
+        let mut applier = Applier::builder().open().expect("a ring");
+        let halted_at = 3_000;
+        applier.halt_after(halted_at);
+        let report = applier.apply(&desired).expect("it goes on");
+        let made = usize::try_from(halted_at).expect("few");
+        assert_eq!((report.attempts.len(), counts(&applier)), (made, (made, made)));
+        assert_eq!(report.remaining.steps.len(), MANY as usize - made);
+
+        applier.halt_after(u64::MAX);
+        let (canceller, progress) = (applier.canceller(), applier.progress());
+        let cancelling = std::thread::spawn(move || {
+            while progress.attempted() == made {
+                std::thread::yield_now();
+            }
+            canceller.cancel();
+        });
+        let Err(ApplyError::Cancelled(report)) = applier.apply(&desired) else {
+            panic!("it came to its end within a batch");
+        };
+        cancelling.join().expect("it ends");
+        let made = made + report.attempts.len();
+        assert_eq!(counts(&applier), (made, made));
+        assert_eq!(report.remaining.steps.len(), MANY as usize - made);
+        assert!(!report.converged && made < MANY as usize, "{made}");
+    });
+}
+
+#[test]
+fn what_others_make_while_many_are_made_is_known() {
+    in_namespace("what_others_make_while_many_are_made_is_known", || {
+        ip_batch(GATEWAY);
+        let desired = many();
+        let mut applier = Applier::builder().open().expect("a ring");
+        let progress = applier.progress();
+        let theirs: String =
+            (0..50).map(|it| format!("route add 198.51.100.{it} via 192.0.2.3\n")).collect();
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while progress.attempted() == 0 {
+                    std::thread::yield_now();
+                }
+                // One of them is in our way.
+                ip_batch(&format!("{theirs}route replace 10.0.0.0 via 192.0.2.3\n"));
+            });
+            applier.apply(&desired).expect("it goes on")
+        });
+        assert!(report.converged, "{:?}", report.remaining);
+        assert_eq!(counts(&applier), (MANY as usize, MANY as usize));
+        let is_theirs = |route: &&Route| route.protocol == 3;
+        assert_eq!(applier.observed().routes().filter(is_theirs).count(), 50);
+        // From now on it hears of all again, its own too.
+        let other = "[[route]]\nto = \"203.0.113.0/24\"\nvia = \"192.0.2.2\"\n";
+        let other = Desired::from_toml("other.toml", &format!("version = 1\n{other}"));
+        let before = applier.counters().changes;
+        assert!(applier.apply(&other.expect("valid")).expect("it goes on").converged);
+        assert_eq!(applier.counters().changes, before + 1, "one that it has not heard of");
+        assert_eq!(counts(&applier), (MANY as usize + 1, MANY as usize + 1));
     });
 }

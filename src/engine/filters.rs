@@ -54,6 +54,20 @@ impl Engine {
     }
 }
 
+/// Lets the kernel hold back the news of routes that the requests of `port` make, or of none;
+/// whether it does. Where it takes no program they are heard, which is right too.
+pub(super) fn hold_back(ring: &mut Ring, socket: SocketId, port: Option<u32>) -> bool {
+    let program = port.map(filter::without_routes_of);
+    let program: Option<Vec<_>> = program.map(|it| it.into_iter().map(sock_filter).collect());
+    match ring.set_filter(socket, program.as_deref()) {
+        Ok(()) => program.is_some(),
+        Err(errno) => {
+            tracing::debug!(errno, "the news of our own routes are heard");
+            false
+        }
+    }
+}
+
 /// Gives the kernel the most exact program that it takes; where it takes none, all pass.
 pub(super) fn attach(ring: &mut Ring, socket: SocketId, filter: &Filter) {
     let mut errno = 0;

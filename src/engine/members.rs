@@ -35,6 +35,8 @@ pub(super) struct Member {
     pub(super) behind_since: Option<Instant>,
     /// Whether it was being drained when this turn began.
     pub(super) was_draining: bool,
+    /// Whether the kernel holds back the news of routes that are made here.
+    pub(super) is_deaf: bool,
     is_active: bool,
     is_unread: bool,
     is_busy: bool,
@@ -55,6 +57,7 @@ impl Member {
             brought: 0,
             behind_since: None,
             was_draining: false,
+            is_deaf: false,
             is_active: false,
             is_unread: false,
             is_busy: false,

@@ -380,6 +380,13 @@ impl Engine {
                 self.ring.send(member.requests, buffer, is_long, slot as u64);
             }
         }
+        let is_deaf = member.host.is_deaf() && self.options.filter == Filter::everything();
+        if is_deaf != member.is_deaf {
+            let port = is_deaf.then(|| self.ring.port(member.requests));
+            let holds_back = filters::hold_back(&mut self.ring, member.events, port);
+            member.host.set_held_back(holds_back);
+            member.is_deaf = is_deaf;
+        }
         // A long dump would be read until the socket of events overflows, and be in vain. It waits
         // in the kernel, which makes its parts as they are fetched.
         let is_behind = member.may_be_behind(now)
@@ -397,7 +404,8 @@ impl Engine {
         member.brought = 0;
         member.was_draining = member.host.is_draining();
         // What was decided just now is told before the next wait.
-        let has_more = is_behind || member.was_draining || member.host.has_reports();
+        let is_unfinished = member.host.is_unfinished() || member.host.has_reports();
+        let has_more = is_behind || member.was_draining || is_unfinished;
         self.members.refresh(slot);
         has_more
     }

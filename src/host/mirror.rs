@@ -40,6 +40,7 @@ pub(crate) struct Mirror {
     /// Whether what is read is told. Where no one hears of it, making events of a whole network is
     /// a good part of what its reading takes.
     is_heard: bool,
+    are_routes_heard: bool,
     reading: Option<Reading>,
     /// Whether the tables have been read since the last loss. Until then what a change takes
     /// along is left to the reading: an address may only seem to be the last of its link.
@@ -90,6 +91,7 @@ impl Mirror {
             filter: Filter::everything(),
             sequence: 0,
             is_heard: true,
+            are_routes_heard: true,
             reading: None,
             is_whole: false,
             doubt: Doubt::default(),
@@ -103,9 +105,9 @@ impl Mirror {
         &self.network
     }
 
-    /// From now on links, addresses and routes that come or change are told, or are not.
-    pub(crate) fn set_heard(&mut self, is_heard: bool) {
-        self.is_heard = is_heard;
+    /// From now on links and addresses that come or change are told, or are not, and routes.
+    pub(crate) fn set_heard(&mut self, is_heard: bool, are_routes_heard: bool) {
+        (self.is_heard, self.are_routes_heard) = (is_heard, are_routes_heard);
     }
 
     /// From now on that is what is held. What is wanted no more leaves, and is told so; what is
@@ -322,12 +324,10 @@ impl Mirror {
         }
         let fate = |silence: &Silence| silence.fate_of_route(&route);
         if self.is_news(&Key::Route(route.key), fate) {
-            let known = self.network.route(route.key);
-            let replaced = known.is_some_and(|known| known.replaced);
-            if let (None, Some(reading)) = (known, &mut self.reading) {
+            let is_new = self.store_route(route, Cause::Dump, 0, tell);
+            if let (true, Some(reading)) = (is_new, &mut self.reading) {
                 reading.found_more |= reading.looks > 1;
             }
-            self.store_route(Route { replaced, ..route }, Cause::Dump, 0, tell);
         }
     }
 
@@ -544,29 +544,6 @@ impl Mirror {
             Some(before) => {
                 let before = Object::Address(before);
                 self.tell(cause, sender, What::Changed { before, after }, tell);
-            }
-        }
-    }
-
-    fn store_route(
-        &mut self,
-        route: Route,
-        cause: Cause,
-        sender: u32,
-        tell: &mut impl FnMut(Event),
-    ) {
-        if !self.is_heard {
-            self.network.put_route(route);
-            return;
-        }
-        let after = Object::Route(route.clone());
-        match self.network.put_route(route) {
-            None => self.tell(cause, sender, What::New(after), tell),
-            Some(before) => {
-                let before = Object::Route(before);
-                if before != after {
-                    self.tell(cause, sender, What::Changed { before, after }, tell);
-                }
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Pure: datagrams come in as bytes, requests go out as bytes, time is an argument. The engine
 //! drives it with a ring, the tests with a kernel of their own.
 
+mod batches;
 mod counters;
 mod doubt;
 mod looks;
@@ -20,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use self::batches::Ahead;
 pub use self::counters::Counters;
 use self::mirror::Mirror;
 use crate::limits::{DOUBT_DELAY, SILENT_REREAD};
-use crate::model::change::Change;
 use crate::model::filter::Filter;
 use crate::model::network::{Network, Tables};
 use crate::model::object::Event;
@@ -65,6 +66,14 @@ pub(crate) struct Host {
     dumps: Dumps,
     looks: Looks,
     requests: Requests,
+    ahead: Ahead,
+    /// What came of a batch that another one had to follow first.
+    answered: Option<std::vec::IntoIter<Outcome>>,
+    /// What the notifications may take of the event socket's buffer, of the batches that were sent
+    /// since that was last read empty.
+    unread_bytes: usize,
+    /// Whether the kernel holds back the news of the routes that are made here.
+    holds_back: bool,
     namespaces: Namespaces,
     sequence: Sequence,
     reconcile: Option<Reconcile>,
@@ -117,6 +126,10 @@ impl Host {
             dumps,
             looks: Looks::default(),
             requests: Requests::default(),
+            ahead: Ahead::default(),
+            answered: None,
+            unread_bytes: 0,
+            holds_back: false,
             namespaces: Namespaces::default(),
             sequence: Sequence::default(),
             reconcile: None,
@@ -206,7 +219,9 @@ impl Host {
             return;
         }
         let is_heard = self.keeps_events || self.reconcile.is_some() || !self.namespaces.is_empty();
-        self.mirror.set_heard(is_heard);
+        let hears = |it: &Reconcile| self.synced || it.hears_readings();
+        let are_routes_heard = self.keeps_events || self.reconcile.as_ref().is_some_and(hears);
+        self.mirror.set_heard(is_heard, are_routes_heard);
         for message in messages(bytes) {
             let Ok(message) = message else {
                 self.counters.malformed += 1;
@@ -227,6 +242,7 @@ impl Host {
         self.counters.overruns += 1;
         self.counters.dropped += dropped;
         self.synced = false;
+        self.withdraw();
         self.dumps.handle_lost();
         self.mirror.lost(dropped, &mut |event| self.events.push(event));
         if self.reconcile.is_some() {
@@ -266,7 +282,7 @@ impl Host {
         let Err(errno) = result else { return };
         if self.requests.is_busy() {
             let outcomes = self.requests.fail(errno);
-            self.answer(now, outcomes);
+            self.handle_answered(now, outcomes);
         } else if !self.dumps.is_idle() {
             self.judge_dump(now, errno);
         } else {
@@ -310,8 +326,9 @@ impl Host {
         if self.request_dump(now, buffer) || self.request_nsids(now, buffer) {
             return Transmit::Short;
         }
-        if self.can_send() && self.fill_batch(now, buffer) {
-            return if self.requests.takes_long() { Transmit::Long } else { Transmit::Short };
+        let batch = self.next_batch(now, buffer);
+        if batch != Transmit::Nothing {
+            return batch;
         }
         if self.can_send() && self.request_looks(now, buffer) {
             return Transmit::Short;
@@ -340,43 +357,6 @@ impl Host {
         true
     }
 
-    fn fill_batch(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
-        let Some(reconcile) = &mut self.reconcile else {
-            return false;
-        };
-        let (network, namespaces) = (self.mirror.network(), &self.namespaces);
-        let resolve = |name| network.index_of(name);
-        let open_netns = |number| namespaces.held(number);
-        while let Some(step) = reconcile.poll_step(now, network) {
-            let change = &step.change;
-            if self.counters.changes >= self.changes_max {
-                self.halted = true;
-                break;
-            }
-            // It is no request, and comes when these are answered.
-            if matches!(change, Change::SetSysctls { .. }) {
-                break;
-            }
-            if !self.requests.has_room(change, buffer, self.receive_buffer_bytes) {
-                break;
-            }
-            // It is opened first.
-            if change.netns().is_some_and(|number| namespaces.is_awaited(number)) {
-                break;
-            }
-            self.requests.push(change, &mut self.sequence, &resolve, &open_netns, buffer);
-            reconcile.handle_sent();
-            self.counters.changes += 1;
-        }
-        let is_to_be_sent = self.requests.seal(now, buffer);
-        if !is_to_be_sent && self.requests.is_busy() {
-            let outcomes = self.requests.fail(libc::ENODEV);
-            self.answer(now, outcomes);
-        }
-        self.collect_reports();
-        is_to_be_sent
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing comes before.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let retry = self
@@ -392,17 +372,11 @@ impl Host {
         timeouts.into_iter().flatten().min()
     }
 
-    fn can_send(&self) -> bool {
-        let is_free = self.sending == 0 && !self.requests.is_busy() && self.dumps.is_idle();
-        let is_known = self.synced && self.namespaces.is_known();
-        is_known && !self.settling && is_free && !self.halted
-    }
-
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.requests.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let outcomes = self.requests.expire();
-            self.answer(now, outcomes);
+            self.handle_answered(now, outcomes);
         }
         if self.looks.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.looks.handle_replies_lost();
@@ -442,8 +416,14 @@ impl Host {
         Some(reconcile.remaining(self.network()))
     }
 
+    /// Whether the mirror lacks what was made, until it is read.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.reconcile.as_ref().is_some_and(Reconcile::is_deaf_to_own_routes)
+    }
+
     /// Reads the tables, as after a loss.
     pub(crate) fn read_anew(&mut self, now: Instant) {
+        self.reconcile.iter_mut().for_each(Reconcile::hear);
         self.synced = false;
         self.dumps.start(now);
     }
@@ -467,7 +447,7 @@ impl Host {
     pub(crate) fn is_busy(&self) -> bool {
         let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_idle();
         let is_awaiting = self.sending != 0 || self.namespaces.is_busy();
-        is_awaiting || self.settling || self.doubting || is_asking
+        self.answered.is_some() || is_awaiting || self.settling || self.doubting || is_asking
     }
 
     /// The network as the events delivered so far tell it.
@@ -529,6 +509,10 @@ impl Host {
                 self.tell(now);
                 self.synced = true;
                 if let Some(reconcile) = &mut self.reconcile {
+                    if reconcile.keeps() {
+                        // Now, and not with the first of them that goes.
+                        self.mirror.network().know_grounds();
+                    }
                     reconcile.handle_synced(now);
                 }
             }
@@ -546,22 +530,6 @@ impl Host {
             self.mirror.dump_was_interrupted();
         }
         self.mirror.dump_ends(is_last, &mut |event| self.events.push(event));
-    }
-
-    fn answer(&mut self, now: Instant, outcomes: std::vec::IntoIter<Outcome>) {
-        self.settling = true;
-        self.namespaces.release();
-        for outcome in outcomes {
-            if outcome == Outcome::Unknown {
-                // Whatever it did may have been told long ago, or not yet.
-                self.synced = false;
-                self.dumps.start(now);
-            }
-            if let Some(reconcile) = &mut self.reconcile {
-                reconcile.handle_result(now, outcome);
-            }
-        }
-        self.collect_reports();
     }
 
     /// Lets the reconciler hear the events since the last time, and keeps them where someone

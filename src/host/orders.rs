@@ -6,7 +6,6 @@ use super::Host;
 use crate::desired::Desired;
 use crate::plan::Step;
 use crate::reconcile::{Mode, Reconcile};
-use crate::session::Requests;
 
 impl Host {
     /// What we change bears that port id, where the kernel tells one.
@@ -18,7 +17,7 @@ impl Host {
     pub(crate) fn set_desired(&mut self, now: Instant, mode: Mode, desired: Desired) {
         if self.requests.is_busy() {
             // Its answers belong to the steps of the old state, which nobody waits for any more.
-            self.requests = Requests::default();
+            self.forget_requests();
         }
         let mut reconcile = Reconcile::new(mode, desired).rereading_every(self.silent_reread);
         reconcile.set_own_port(self.own_port);
@@ -37,7 +36,7 @@ impl Host {
 
     /// Sends these steps once, in their order, in place of what was to be reached before.
     pub(crate) fn set_steps(&mut self, now: Instant, steps: &[Step]) {
-        self.requests = Requests::default();
+        self.forget_requests();
         self.reconcile = Some(Reconcile::with_steps(now, steps));
         self.halted = false;
     }
@@ -45,6 +44,11 @@ impl Host {
     /// Sends no more changes; those under way are still answered, and then it is not busy.
     pub(crate) fn halt(&mut self) {
         self.halted = true;
+        self.withdraw();
+    }
+
+    fn forget_requests(&mut self) {
+        (self.requests, self.ahead, self.answered) = Default::default();
     }
 
     /// Halts when that many changes have been sent, counted from the first.

@@ -94,7 +94,7 @@ impl Host {
         }
         if let Some(outcomes) = closed {
             self.tell(now);
-            self.answer(now, outcomes);
+            self.handle_answered(now, outcomes);
         }
     }
 }

@@ -62,7 +62,8 @@ impl Host {
             };
             let (op, object) = (writes.change.op(), writes.change.object());
             let (message, offset, sequence) = (Some(message), None, 0);
-            Outcome::Refused(Refusal { op, object, errno, message, offset, sequence })
+            let refusal = Refusal { op, object, errno, message, offset, sequence };
+            Outcome::Refused(refusal.into())
         });
         self.writing = true;
         self.answer(now, vec![outcome].into_iter());

@@ -88,9 +88,9 @@ pub enum Change {
     /// Take a route away; all of its fields must match.
     DeleteRoute(RouteChange),
     /// Add a rule; fails where there is one like it.
-    CreateRule(Rule),
+    CreateRule(Box<Rule>),
     /// Take a rule away; all that it says must match.
-    DeleteRule(Rule),
+    DeleteRule(Box<Rule>),
     /// Make an address a permanent neighbour, whatever it is now.
     PutNeighbour {
         /// The link that it is reached by.

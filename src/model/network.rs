@@ -4,6 +4,7 @@
 //! of it, is the mirror's decision (`host/mirror.rs`).
 
 mod contents;
+mod grounds;
 mod tables;
 
 use std::collections::btree_map::Entry;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use self::grounds::{Ground, Grounds};
 pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
 use super::bridge_vlan::{BridgeVlan, BridgeVlanKey};
@@ -36,7 +38,7 @@ pub struct Network {
     shadowed: BTreeSet<(LinkName, u32)>,
     addresses: BTreeMap<AddressKey, Address>,
     routes: BTreeMap<RouteKey, Route>,
-    routes_by: BTreeSet<(Ground, RouteKey)>,
+    grounds: Grounds,
     nexthops: BTreeMap<u32, Nexthop>,
     neighbours: BTreeMap<NeighbourKey, Neighbour>,
     bridge_vlans: BTreeMap<BridgeVlanKey, BridgeVlan>,
@@ -46,14 +48,6 @@ pub struct Network {
     nsids: BTreeSet<Nsid>,
     /// What is known of other namespaces, by what a declared state calls them.
     named_netns: BTreeMap<Arc<str>, NamedNetns>,
-}
-
-/// What a route stands on, to find those that go, or change, with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Ground {
-    Dev(u32),
-    Source(IpAddr),
-    Nexthop(u32),
 }
 
 /// Before all other prefixes.
@@ -206,8 +200,7 @@ impl Network {
 
     /// Whether any route uses a next hop object.
     pub fn uses_nexthops(&self) -> bool {
-        let first = self.routes_by.range((Ground::Nexthop(0), FIRST_ROUTE)..).next();
-        matches!(first, Some((Ground::Nexthop(_), _)))
+        self.grounds.is_any_by_nexthop()
     }
 
     /// The next hop object of that id.
@@ -269,11 +262,13 @@ impl Network {
         self.fdb.range(first..).map(|(_, entry)| entry).take_while(is_alike)
     }
 
+    /// Finds out what each route stands on, which the first question about it does otherwise.
+    pub(crate) fn know_grounds(&self) {
+        self.grounds.on(Ground::Dev(0), &self.routes).next();
+    }
+
     fn routes_on(&self, ground: Ground) -> impl Iterator<Item = &Route> {
-        self.routes_by
-            .range((ground, FIRST_ROUTE)..)
-            .take_while(move |(other, _)| *other == ground)
-            .filter_map(|(_, key)| self.routes.get(key))
+        self.grounds.on(ground, &self.routes).filter_map(|key| self.routes.get(&key))
     }
 
     /// How plans and reports name an address.
@@ -335,41 +330,36 @@ impl Network {
 
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
-        let key = route.key;
-        let known = match self.routes.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
+        match self.routes.entry(route.key) {
+            Entry::Occupied(mut known) => {
+                self.grounds.replace(known.get(), &route);
+                Some(known.insert(route))
+            }
             Entry::Vacant(place) => {
-                self.routes_by.extend(grounds_of(&route).map(|ground| (ground, key)));
+                self.grounds.insert(&route);
                 place.insert(route);
-                return None;
+                None
             }
-        };
-        if !grounds_of(known).eq(grounds_of(&route)) {
-            for ground in grounds_of(known) {
-                self.routes_by.remove(&(ground, key));
-            }
-            self.routes_by.extend(grounds_of(&route).map(|ground| (ground, key)));
         }
-        Some(std::mem::replace(known, route))
+    }
+
+    /// The same of a route as a dump shows it, which does not tell whether it came by a
+    /// replacement: what is known of that stays.
+    pub(crate) fn put_dumped_route(&mut self, route: Route) -> Option<Route> {
+        let key = route.key;
+        let before = self.put_route(route)?;
+        if before.replaced {
+            self.routes.entry(key).and_modify(|now| now.replaced = true);
+        }
+        Some(before)
     }
 
     /// Takes a route out.
     pub fn remove_route(&mut self, key: RouteKey) -> Option<Route> {
         let before = self.routes.remove(&key)?;
-        for ground in grounds_of(&before) {
-            self.routes_by.remove(&(ground, key));
-        }
+        self.grounds.remove(&before);
         Some(before)
     }
-}
-
-/// What a route stands on; a link may come twice.
-fn grounds_of(route: &Route) -> impl Iterator<Item = Ground> {
-    let nexthop = (route.nexthop_id != 0).then_some(Ground::Nexthop(route.nexthop_id));
-    std::iter::once(Ground::Dev(route.key.dev))
-        .chain(route.hops.iter().map(|hop| Ground::Dev(hop.dev)))
-        .chain(route.source.map(Ground::Source))
-        .chain(nexthop)
 }
 
 #[cfg(test)]

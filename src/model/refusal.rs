@@ -46,7 +46,7 @@ pub enum Outcome {
     /// The kernel made it.
     Done,
     /// The kernel refused it.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No answer came in time; the state is read anew, and compared.
     Unknown,
 }

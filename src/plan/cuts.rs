@@ -413,11 +413,11 @@ mod tests {
         let blackhole = Rule { action: 6, ..Rule::new(false) };
         let inverted = Rule { flags: FIB_RULE_INVERT, ..from("192.0.2.0/24") };
         for rule in [to_table(100), from("192.0.2.0/24"), from("0.0.0.0/0"), blackhole, inverted] {
-            assert!(is_cut(Change::CreateRule(rule)), "{rule:?}");
-            assert!(is_cut(Change::DeleteRule(rule)), "{rule:?}");
+            assert!(is_cut(Change::CreateRule(Box::new(rule))), "{rule:?}");
+            assert!(is_cut(Change::DeleteRule(Box::new(rule))), "{rule:?}");
         }
         let to_client = Rule { dst: Some(prefix("198.51.100.0/24")), ..to_table(100) };
-        assert!(is_cut(Change::CreateRule(to_client)));
+        assert!(is_cut(Change::CreateRule(Box::new(to_client))));
         for rule in [
             to_table(TABLE_MAIN),
             Rule { action: FR_ACT_NOP, ..Rule::new(false) },
@@ -428,7 +428,7 @@ mod tests {
             Rule { ip_protocol: 17, ..to_table(100) },
             Rule { is_ipv6: true, ..to_table(100) },
         ] {
-            assert!(!is_cut(Change::CreateRule(rule)), "{rule:?}");
+            assert!(!is_cut(Change::CreateRule(Box::new(rule))), "{rule:?}");
         }
         for (text, is_on_the_way) in
             [("192.0.2.254", true), ("198.51.100.7", true), ("192.0.2.253", false)]

@@ -21,10 +21,12 @@ pub(crate) struct DesiredIndex {
     depths: Vec<u16>,
     /// What is to be looked at again when a link of that name comes, goes or changes.
     touched_by_link: HashMap<LinkName, Vec<Subject>>,
-    routes_in_slot: HashMap<RouteSlot, Vec<u32>>,
+    routes_in_slot: HashMap<RouteSlot, Positions>,
     /// For each next hop of each declared route the link that it leaves through: the one that it
     /// names, else the declared one whose addresses cover its gateway.
-    route_devs: Vec<Box<[Option<LinkName>]>>,
+    route_devs: Vec<Option<LinkName>>,
+    /// Where those of each declared route end.
+    route_devs_end: Vec<u32>,
     /// The routes that are from an address.
     routes_from: HashMap<IpAddr, Vec<Subject>>,
     /// The declared link that has an address.
@@ -76,25 +78,29 @@ impl DesiredIndex {
         }
         index.add_nexthops(desired);
         let covering = Covering::new(desired);
+        index.routes_in_slot.reserve(desired.routes.len());
         for (position, route) in desired.routes.iter().enumerate() {
             let subject = Subject::Route(count(position));
             let hops = hops_of(route);
             let devs = hops.iter().map(|hop| hop.dev.or_else(|| covering.link(desired, hop.via?)));
             let of_object = index.nexthop(route.nexthop_id);
-            let of_object = of_object.map_or(&[][..], |at| index.nexthop_devs(at));
-            let devs: Box<[_]> = devs.chain(of_object.iter().copied().map(Some)).collect();
+            let of_object = of_object.map_or(Vec::new(), |at| index.nexthop_devs(at).to_vec());
+            let begin = index.route_devs.len();
+            index.route_devs.extend(devs.chain(of_object.into_iter().map(Some)));
+            index.route_devs_end.push(count(index.route_devs.len()));
             if route.nexthop_id != 0 {
                 let touched = index.touched_by_nexthop.entry(route.nexthop_id).or_default();
                 touched.push(subject);
             }
-            for dev in devs.iter().flatten() {
+            for dev in index.route_devs[begin..].iter().flatten() {
                 index.touched_by_link.entry(*dev).or_default().push(subject);
             }
-            index.route_devs.push(devs);
             if let Some(source) = route.source {
                 index.routes_from.entry(source).or_default().push(subject);
             }
-            index.routes_in_slot.entry(slot_of(route)).or_default().push(count(position));
+            let in_slot = index.routes_in_slot.entry(slot_of(route));
+            let position = count(position);
+            in_slot.and_modify(|it| it.push(position)).or_insert(Positions::One(position));
         }
         for (position, rule) in desired.rules.iter().enumerate() {
             let slot = (rule.is_ipv6, rule.priority);
@@ -118,7 +124,11 @@ impl DesiredIndex {
     /// The link that each next hop of a declared route leaves through, as far as the document
     /// tells.
     pub(crate) fn route_devs(&self, position: u32) -> &[Option<LinkName>] {
-        self.route_devs.get(position as usize).map_or(&[], |devs| devs)
+        let position = position as usize;
+        let begin = position.checked_sub(1).and_then(|before| self.route_devs_end.get(before));
+        let begin = begin.map_or(0, |it| *it as usize);
+        let end = self.route_devs_end.get(position).map_or(begin, |it| *it as usize);
+        self.route_devs.get(begin..end).unwrap_or(&[])
     }
 
     /// The routes that are from that address.
@@ -148,7 +158,7 @@ impl DesiredIndex {
 
     /// The positions of the declared routes of that slot.
     pub(crate) fn routes_in(&self, slot: RouteSlot) -> &[u32] {
-        self.routes_in_slot.get(&slot).map_or(&[], Vec::as_slice)
+        self.routes_in_slot.get(&slot).map_or(&[], Positions::as_slice)
     }
 
     /// The positions of the declared rules of that family and priority.
@@ -214,15 +224,15 @@ impl DesiredIndex {
             + self.with_vlans.len()
             + self.with_fdb.len();
         let rest = rest + self.nexthops_len as usize;
-        2 * self.depths.len() + self.route_devs.len() + usize::from(self.has_strays) + rest
+        2 * self.depths.len() + self.route_devs_end.len() + usize::from(self.has_strays) + rest
     }
 
-    /// Everything that can be compared.
+    /// Everything that can be compared, in order.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = Subject> + use<> {
         let vlans = self.with_vlans.clone().into_iter().map(Subject::Vlans);
         let fdb = self.with_fdb.clone().into_iter().map(Subject::Fdb);
         let links = 0..count(self.depths.len());
-        let routes = 0..count(self.route_devs.len());
+        let routes = 0..count(self.route_devs_end.len());
         links
             .clone()
             .map(Subject::Link)
@@ -231,8 +241,8 @@ impl DesiredIndex {
             .chain(fdb)
             .chain((0..self.nexthops_len).map(Subject::Nexthop))
             .chain(routes.map(Subject::Route))
-            .chain((0..self.neighbours_len).map(Subject::Neighbour))
             .chain((0..self.rules_len).map(Subject::Rule))
+            .chain((0..self.neighbours_len).map(Subject::Neighbour))
             .chain(self.has_strays.then_some(Subject::Strays))
     }
 }
@@ -265,6 +275,29 @@ impl Covering {
     }
 }
 
+/// Positions in a list, of which there is mostly one.
+#[derive(Debug)]
+enum Positions {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Positions {
+    fn push(&mut self, position: u32) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, position]),
+            Self::Many(positions) => positions.push(position),
+        }
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::One(position) => std::slice::from_ref(position),
+            Self::Many(positions) => positions,
+        }
+    }
+}
+
 /// The slot of a declared route.
 pub(super) fn slot_of(route: &DesiredRoute) -> RouteSlot {
     let DesiredRoute { table, to, tos, metric, .. } = *route;
@@ -272,11 +305,28 @@ pub(super) fn slot_of(route: &DesiredRoute) -> RouteSlot {
 }
 
 /// The next hops of a declared route; none where it leads nowhere.
-pub(super) fn hops_of(route: &DesiredRoute) -> Vec<NextHop> {
+pub(super) fn hops_of(route: &DesiredRoute) -> Hops<'_, NextHop> {
     let DesiredRoute { via, dev, weight, onlink, .. } = *route;
     match (&route.hops[..], via.is_some() || dev.is_some()) {
-        ([], true) => vec![NextHop { via, dev, weight, onlink }],
-        (hops, _) => hops.to_vec(),
+        ([], true) => Hops::One(NextHop { via, dev, weight, onlink }),
+        (hops, _) => Hops::Many(hops),
+    }
+}
+
+/// The next hops of a route, of which most have one.
+pub(super) enum Hops<'a, T> {
+    One(T),
+    Many(&'a [T]),
+}
+
+impl<T> std::ops::Deref for Hops<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(hop) => std::slice::from_ref(hop),
+            Self::Many(hops) => hops,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::diff::{Diff, Subject};
-use super::index::{hops_of, slot_of};
+use super::index::{Hops, hops_of, slot_of};
 use super::{Rank, Reason};
 use crate::desired::{DesiredRoute, State};
 use crate::model::address::{Address, IFA_F_DADFAILED};
@@ -324,11 +324,11 @@ pub(super) fn spelled(route: &Route, network: &Network) -> RouteChange {
 }
 
 /// The next hops of an IPv4 route.
-pub(super) fn hops_now(now: &Route) -> Vec<Hop> {
+pub(super) fn hops_now(now: &Route) -> Hops<'_, Hop> {
     let onlink = now.flags & RTNH_F_ONLINK != 0;
     let one = Hop { via: now.key.via, dev: now.key.dev, weight: 1, onlink };
     match (&now.hops[..], one.via.is_some() || one.dev != 0) {
-        ([], true) => vec![one],
-        (hops, _) => hops.to_vec(),
+        ([], true) => Hops::One(one),
+        (hops, _) => Hops::Many(hops),
     }
 }

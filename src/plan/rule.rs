@@ -23,7 +23,8 @@ impl Diff<'_> {
         let observed = self.observed;
         let others = || observed.rules_in(wanted.is_ipv6, wanted.priority);
         if !others().any(|now| now.is_alike(wanted)) {
-            self.step(subject, Rank::Rule, Change::CreateRule(*wanted), made(wanted), Vec::new());
+            let creation = Change::CreateRule(Box::new(*wanted));
+            self.step(subject, Rank::Rule, creation, made(wanted), Vec::new());
         }
         let declared = self.index.rules_in(wanted.is_ipv6, wanted.priority);
         if declared.first() != Some(&position) {
@@ -34,7 +35,7 @@ impl Diff<'_> {
             all.any(|wanted| wanted.is_alike(now))
         };
         for now in others().filter(|now| now.protocol == wanted.protocol && !is_declared(now)) {
-            let removal = Change::DeleteRule(*now);
+            let removal = Change::DeleteRule(Box::new(*now));
             self.step(subject, Rank::DeleteRule, removal, Vec::new(), Vec::new());
         }
     }

@@ -121,7 +121,7 @@ impl Diff<'_> {
                 || gone.iter().any(|declared| declared.is_alike(rule));
             let is_declared = !self.index.rules_in(rule.is_ipv6, rule.priority).is_empty();
             if is_ours && !is_declared {
-                let removal = Change::DeleteRule(*rule);
+                let removal = Change::DeleteRule(Box::new(*rule));
                 self.step(Subject::Strays, Rank::DeleteRule, removal, Vec::new(), Vec::new());
             }
         }

@@ -390,11 +390,11 @@ impl Undo {
         let (then, is) = (&self.before, now);
         let has = |network: &Network, rule: &Rule| network.rules().any(|other| other == rule);
         let gone = is.rules().filter(ours).filter(|rule| !has(then, rule));
-        changes.extend(gone.map(|rule| Change::DeleteRule(*rule)));
+        changes.extend(gone.map(|rule| Change::DeleteRule(Box::new(*rule))));
         // One like it, whoever's, says the same, and the kernel takes no second.
         let is_said = |rule: &Rule| is.rules().any(|other| other.is_alike(rule));
         let missing = then.rules().filter(ours).filter(|rule| !is_said(rule));
-        changes.extend(missing.map(|rule| Change::CreateRule(*rule)));
+        changes.extend(missing.map(|rule| Change::CreateRule(Box::new(*rule))));
         for (link, was) in self.pairs(now) {
             let permanent = |network: &Network, index: u32| -> Vec<Neighbour> {
                 let of_link = |it: &&Neighbour| it.key.index == index && it.state == NUD_PERMANENT;

@@ -14,7 +14,7 @@ impl Reconcile {
             return;
         };
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.touched.insert(pending.step.subject);
+        self.touched.push(pending.step.subject);
         match (pending.role, &pending.step.change) {
             (Role::Group, _) => self.handle_group_result(now, outcome),
             (Role::Move, Change::SetLink(update)) => {
@@ -38,8 +38,12 @@ impl Reconcile {
             // Where many were, each is looked at after the reading that verifies them all. Those
             // that were made down are looked at now, and read when they are to be set up.
             let are_many = self.touched.len() >= READING_SUBJECTS_MIN && self.made_down.is_empty();
-            if are_many && self.mode == Mode::Once && self.unresolved.is_empty() {
+            if self.is_deaf || (are_many && self.mode == Mode::Once && self.unresolved.is_empty()) {
                 self.is_to_be_read = true;
+            }
+            // What is read is all looked at.
+            if self.is_to_be_read {
+                return self.touched.clear();
             }
             // What named a link that was to be made is looked at again too, made or not.
             self.touched.extend(self.unresolved.keys());
@@ -49,12 +53,32 @@ impl Reconcile {
         }
     }
 
+    /// Whether the news of the routes that the round makes may be passed over. Hearing of each
+    /// takes as long as reading it, and so many are read in any case.
+    pub(super) fn are_read_afterwards(&self) -> bool {
+        let makes_route = |it: &&Pending| matches!(it.step.change, Change::CreateRoute(_));
+        let is_alone = self.unresolved.is_empty() && self.bulk.is_none() && self.labels.is_none();
+        self.mode == Mode::Once
+            && is_alone
+            && self.round.iter().filter(makes_route).count() >= READING_SUBJECTS_MIN
+    }
+
+    /// Whether news of our own about a new route are to be passed over.
+    pub(crate) fn is_deaf_to_own_routes(&self) -> bool {
+        self.is_deaf
+    }
+
+    /// The tables are about to be read, and nothing is passed over from now on.
+    pub(crate) fn hear(&mut self) {
+        self.is_deaf = false;
+    }
+
     /// Remembers and tells what came of a step.
     fn conclude(&mut self, now: Instant, pending: Pending, outcome: Outcome) {
         let object = pending.step.change.object();
         match outcome {
             Outcome::Refused(refusal) if is_moot(&pending.step.change, refusal.errno) => {
-                self.note_taken(&pending.step);
+                self.note_taken(&pending);
             }
             Outcome::Refused(refusal)
                 if self.renames_live && is_live_rename(&pending.step.change, refusal.errno) =>
@@ -76,7 +100,7 @@ impl Reconcile {
 
     /// The kernel made what a step asked for.
     pub(super) fn note_done(&mut self, now: Instant, pending: Pending) {
-        self.note_taken(&pending.step);
+        self.note_taken(&pending);
         self.progress += 1;
         self.report(now, pending, Outcome::Done, None);
     }

@@ -112,7 +112,10 @@ impl Reconcile {
     pub(crate) fn poll_reading(&mut self) -> bool {
         let is_idle = self.round.is_empty();
         match &mut self.bulk {
-            None => self.is_to_be_read,
+            None => {
+                self.is_deaf &= !self.is_to_be_read;
+                self.is_to_be_read
+            }
             Some(bulk) if bulk.stage == Stage::Moved && is_idle => {
                 bulk.stage = Stage::Reading;
                 true
@@ -148,7 +151,7 @@ impl Reconcile {
         let subject = bulk.members.first().map_or(Subject::Strays, |it| it.pending.step.subject);
         let step = Step::bare(change, subject, rank);
         let noticed = Noticed::at(now);
-        self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Group });
+        self.round.push_back(Pending::new(step, noticed, Role::Group));
         bulk.stage = Stage::Sent;
     }
 
@@ -160,13 +163,13 @@ impl Reconcile {
         let Some(Bulk { task, members, .. }) = self.bulk.take() else { return };
         for Member { pending, link } in members {
             match task {
-                Task::Delete => drop(self.touched.insert(pending.step.subject)),
+                Task::Delete => self.touched.push(pending.step.subject),
                 // All of it is told, and much is still to be done: this is no round to read after.
                 Task::Set { .. } => self.mark(pending.step.subject, Noticed::at(now)),
             }
             if self.made_down.remove(&link.name) {
                 // That it is up was told when it was made.
-                self.note_taken(&pending.step);
+                self.note_taken(&pending);
             } else {
                 self.note_done(now, pending);
             }
@@ -224,7 +227,7 @@ impl Reconcile {
         };
         let step = set_group(name, group, subject, Rank::SetLink { depth: 0 });
         let noticed = Noticed::at(now);
-        self.round.push_back(Pending { step, noticed, is_revert: false, role: Role::Restore });
+        self.round.push_back(Pending::new(step, noticed, Role::Restore));
     }
 }
 

@@ -1,10 +1,12 @@
 //! Who may be changed when: what others keep changing back slows down, and what is refused.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::FixedState;
+
 use super::track::{Asking, Refused, Track, Verdict};
-use super::{Contested, Mode, Noticed, Reconcile, Report};
+use super::{Contested, Mode, Noticed, Pending, Reconcile, Report};
 use crate::model::change::Change;
 use crate::model::object::ObjectId;
 use crate::plan::{Step, Subject};
@@ -41,21 +43,23 @@ impl Reconcile {
         }
     }
 
-    /// Whether a step may be made now; if not, that is told once, and when it may is noted.
-    pub(super) fn is_permitted(
+    /// Where the history of a step is that may be made now; if it may not, that is told once, and
+    /// when it may is noted.
+    pub(super) fn permit(
         &mut self,
         now: Instant,
         step: &Step,
         noticed: Noticed,
         is_revert: bool,
-    ) -> bool {
+    ) -> Option<usize> {
         let (object, subject, key) = (step.change.object(), step.subject, contested(step));
         let is_by_others = noticed.sender != 0 || noticed.news >= NEWS_OF_OTHERS;
         let planning = self.planning;
         let asking = Asking { planning, is_revert, is_by_others, about: about(step) };
-        let track = self.tracks.entry(key).or_default();
-        let (at, told) = match track.permit(now, asking) {
-            Verdict::Now => return true,
+        let entry = self.tracks.entry(key);
+        let place = entry.index();
+        let (at, told) = match entry.or_default().permit(now, asking) {
+            Verdict::Now => return Some(place),
             Verdict::Later(at) => (at, None),
             Verdict::Conflict(at, retry_in) => {
                 self.begin_conflict(key, object);
@@ -74,7 +78,7 @@ impl Reconcile {
             self.restore_group(now, name, subject);
         }
         self.put_off(at, object, subject);
-        false
+        None
     }
 
     /// An `apply` does not wait for others to give in.
@@ -99,10 +103,16 @@ impl Reconcile {
     }
 
     /// The kernel took a step.
-    pub(super) fn note_taken(&mut self, step: &Step) {
+    pub(super) fn note_taken(&mut self, pending: &Pending) {
+        let Pending { step, track, .. } = pending;
         self.note_unseen(&step.change);
-        self.refused.remove(&step.change.object());
-        if let Some(track) = self.tracks.get_mut(&contested(step)) {
+        if !self.refused.is_empty() {
+            self.refused.remove(&step.change.object());
+        }
+        let key = contested(step);
+        let at = track.filter(|at| self.tracks.get_index(*at).is_some_and(|it| *it.0 == key));
+        let at = at.or_else(|| self.tracks.get_index_of(&key));
+        if let Some((_, track)) = at.and_then(|at| self.tracks.get_index_mut(at)) {
             track.taken();
         }
     }
@@ -122,7 +132,7 @@ impl Reconcile {
             if let Some(from) = from.filter(|from| *from > now) {
                 self.quiet.insert((from, key));
             } else if let Some(object) = self.conflicts.remove(&key) {
-                self.tracks.remove(&key);
+                self.tracks.swap_remove(&key);
                 self.reports.push_back(Report::ConflictOver { object });
             }
         }
@@ -139,7 +149,8 @@ fn contested(step: &Step) -> Contested {
 /// A number of what a step is about: what is done, to what, and which keys differ. What they differ
 /// from may be anything.
 fn about(step: &Step) -> u64 {
-    let keys = step.differences.iter().map(|difference| difference.key);
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    hasher.hash_one((step.change.op(), step.change.object(), keys.collect::<Vec<_>>()))
+    let mut hasher = FixedState::default().build_hasher();
+    (step.change.op(), step.change.object()).hash(&mut hasher);
+    step.differences.iter().for_each(|difference| difference.key.hash(&mut hasher));
+    hasher.finish()
 }

@@ -24,7 +24,7 @@ impl Reconcile {
     pub(super) fn tell_found(&mut self, looked_at: &[(Subject, Noticed)], plan: Plan) {
         let mut found = HashMap::<_, Vec<_>>::default();
         for step in plan.steps {
-            self.clean.remove(&step.subject);
+            self.clean.remove(step.subject);
             found.entry(step.subject).or_default().push(step);
         }
         for &(subject, noticed) in looked_at {

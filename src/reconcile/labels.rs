@@ -161,7 +161,7 @@ impl Reconcile {
         }
         for subject in changed {
             // It differs because it is another link, not because someone changed it.
-            self.clean.remove(&subject);
+            self.clean.remove(subject);
             self.mark(subject, noticed);
         }
     }

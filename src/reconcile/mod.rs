@@ -15,6 +15,7 @@ mod labels;
 mod netns;
 mod report;
 mod silent;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -32,13 +33,14 @@ use self::found::Found;
 use self::labels::Labels;
 pub use self::report::{Attempt, Finding, Report};
 use self::silent::Silent;
+use self::subjects::SubjectSet;
 use self::track::{Refused, Track};
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET, SILENT_REREAD};
 use crate::model::address::Address;
 use crate::model::change::Change;
 use crate::model::consequences::Standing;
-use crate::model::hash::{HashMap, HashSet};
+use crate::model::hash::{HashMap, HashSet, IndexMap};
 use crate::model::network::Network;
 use crate::model::object::ObjectId;
 pub use crate::model::refusal::Outcome;
@@ -66,17 +68,19 @@ pub(crate) struct Reconcile {
     index: Arc<DesiredIndex>,
     bindings: Bindings,
     dirty: HashMap<Subject, Noticed>,
+    /// Whether every subject is dirty, as it is after a reading, and since when.
+    all_dirty: Option<Instant>,
     /// Subjects whose steps name a link that is still to be made.
     unresolved: HashMap<Subject, Noticed>,
     /// Subjects that were as declared when last looked at: a difference is a revert.
-    clean: HashSet<Subject>,
+    clean: SubjectSet,
     blocked: HashMap<Subject, Vec<Blocked>>,
     /// Subjects with something that a link which is down suspends.
     suspended: BTreeSet<Subject>,
     /// In mode `Report`: what was told of each subject that is not as declared.
     found: HashMap<Subject, Vec<Found>>,
     /// What has a history; at most one for each declared object, and one for all else of its kind.
-    tracks: HashMap<Contested, Track>,
+    tracks: IndexMap<Contested, Track>,
     /// What is fought over, and what was told of it.
     conflicts: HashMap<Contested, ObjectId>,
     /// When to see whether a fight is over.
@@ -94,7 +98,7 @@ pub(crate) struct Reconcile {
     round: VecDeque<Pending>,
     in_flight: usize,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
-    touched: HashSet<Subject>,
+    touched: Vec<Subject>,
     rounds: u32,
     /// Counts successes; in mode `Once` a failed object is tried again after others succeeded.
     progress: u64,
@@ -111,6 +115,8 @@ pub(crate) struct Reconcile {
     made_down: HashSet<LinkName>,
     /// Whether the tables are to be read before anything is compared.
     is_to_be_read: bool,
+    /// Whether the news of routes that the round makes are passed over: they are read after it.
+    is_deaf: bool,
     /// Whether this kernel renames links that are up, as far as is known.
     renames_live: bool,
     reports: VecDeque<Report>,
@@ -144,6 +150,15 @@ struct Pending {
     noticed: Noticed,
     is_revert: bool,
     role: Role,
+    /// Where its history is, as long as none was forgotten since.
+    track: Option<usize>,
+}
+
+impl Pending {
+    /// One that has no history.
+    fn new(step: Step, noticed: Noticed, role: Role) -> Self {
+        Self { step, noticed, is_revert: false, role, track: None }
+    }
 }
 
 /// What a step of the round is for.
@@ -183,18 +198,20 @@ impl Reconcile {
             singly: HashSet::default(),
             made_down: HashSet::default(),
             is_to_be_read: false,
+            is_deaf: false,
             renames_live: true,
             dirty: HashMap::default(),
-            clean: HashSet::default(),
+            all_dirty: None,
+            clean: SubjectSet::default(),
             blocked: HashMap::default(),
             suspended: BTreeSet::new(),
             found: HashMap::default(),
-            tracks: HashMap::default(),
+            tracks: IndexMap::default(),
             later: BTreeSet::new(),
             awaited: HashMap::default(),
             round: VecDeque::new(),
             in_flight: 0,
-            touched: HashSet::default(),
+            touched: Vec::new(),
             rounds: 0,
             progress: 0,
             refused: HashMap::default(),
@@ -210,12 +227,7 @@ impl Reconcile {
     /// Sends these steps once, in their order, and plans nothing by itself.
     pub(crate) fn with_steps(now: Instant, steps: &[Step]) -> Self {
         let noticed = Noticed::at(now);
-        let pending = |step: &Step| Pending {
-            step: step.clone(),
-            noticed,
-            is_revert: false,
-            role: Role::Plain,
-        };
+        let pending = |step: &Step| Pending::new(step.clone(), noticed, Role::Plain);
         Self {
             round: steps.iter().map(pending).collect(),
             rounds: APPLY_ROUNDS_MAX,
@@ -228,12 +240,20 @@ impl Reconcile {
         if let Some(bulk) = self.bulk.as_mut().filter(|bulk| bulk.stage == Stage::Reading) {
             bulk.stage = Stage::Read;
         }
-        self.is_to_be_read = false;
+        // A reading that began before the round had ended does not tell what came of it.
+        self.is_to_be_read &= self.is_deaf;
         self.start_interval(now);
-        self.dirty.reserve(self.index.subjects_len());
-        for subject in self.index.subjects() {
-            self.dirty.entry(subject).or_insert(Noticed::at(now));
-        }
+        self.all_dirty.get_or_insert(now);
+    }
+
+    /// Whether what is read is to be told it, though it looks at everything after a reading.
+    pub(crate) fn hears_readings(&self) -> bool {
+        self.keeps() || self.labels.is_some()
+    }
+
+    /// Whether it goes on after what is declared has been reached.
+    pub(crate) fn keeps(&self) -> bool {
+        self.mode != Mode::Once
     }
 
     /// The next step to send; none while the answers to a round are awaited.
@@ -269,9 +289,20 @@ impl Reconcile {
         self.round.get(self.in_flight).map(|pending| &pending.step)
     }
 
+    /// The same, where nothing that is heard meanwhile can change whether it is to be sent.
+    pub(crate) fn next_in_round(&self) -> Option<&Step> {
+        let pending = self.round.get(self.in_flight)?;
+        (pending.role == Role::Plain && self.labels.is_none()).then_some(&pending.step)
+    }
+
     /// The step that [`poll_step`](Self::poll_step) gave is on its way.
     pub(crate) fn handle_sent(&mut self) {
         self.in_flight = (self.in_flight + 1).min(self.round.len());
+    }
+
+    /// That many of the steps that were on their way, the last of them, are not.
+    pub(crate) fn handle_unsent(&mut self, steps: usize) {
+        self.in_flight = self.in_flight.saturating_sub(steps);
     }
 
     /// When to be asked again if nothing happens.
@@ -292,7 +323,8 @@ impl Reconcile {
         let is_idle = self.round.is_empty() && self.bulk.is_none() && !self.is_to_be_read;
         let is_waiting = self.awaited.values().any(Option::is_some) || self.silent.is_waiting();
         let is_resolved = self.labels.as_ref().is_none_or(Labels::is_resolved);
-        is_idle && is_resolved && self.dirty.is_empty() && self.later.is_empty() && !is_waiting
+        let is_clean = self.dirty.is_empty() && self.all_dirty.is_none();
+        is_idle && is_resolved && is_clean && self.later.is_empty() && !is_waiting
     }
 
     /// Whether every declared object was as declared when last looked at.
@@ -305,7 +337,7 @@ impl Reconcile {
     /// What still differs when it is settled. Only what was not as declared when last looked at is
     /// compared.
     pub(crate) fn remaining(&self, network: &Network) -> Plan {
-        let is_told = |it: &Subject| !self.clean.contains(it) || self.suspended.contains(it);
+        let is_told = |it: &Subject| !self.clean.contains(*it) || self.suspended.contains(it);
         let subjects = self.index.subjects().filter(is_told);
         Plan::of(&self.desired, &self.index, network, subjects)
     }
@@ -318,28 +350,35 @@ impl Reconcile {
             self.later.remove(&(at, subject));
             self.mark(subject, Noticed::at(now));
         }
-        if self.dirty.is_empty() {
+        if self.dirty.is_empty() && self.all_dirty.is_none() {
             return;
         }
         if self.mode == Mode::Once && self.rounds >= APPLY_ROUNDS_MAX {
             self.dirty.clear();
             self.later.clear();
+            self.all_dirty = None;
             return;
         }
         self.planning += 1;
         self.forget_gone(network);
-        let dirty = std::mem::take(&mut self.dirty);
-        let mut subjects: Vec<_> = dirty.keys().copied().collect();
+        let (dirty, all_dirty) = (std::mem::take(&mut self.dirty), self.all_dirty.take());
+        let mut subjects: Vec<_> = match all_dirty {
+            Some(_) => self.index.subjects().collect(),
+            None => dirty.keys().copied().collect(),
+        };
         subjects.sort_unstable();
+        let noticed = |subject| {
+            let of_all = || Noticed::at(all_dirty.unwrap_or(now));
+            dirty.get(&subject).copied().unwrap_or_else(of_all)
+        };
         let mut plan = Plan::default();
-        self.clean.reserve(subjects.len());
         let view = View { network, standing: OnceCell::new() };
         for &subject in &subjects {
             self.compare(now, subject, &view, &mut plan);
         }
         plan.sort();
         if self.mode == Mode::Report {
-            let looked_at = subjects.iter().filter_map(|it| Some((*it, *dirty.get(it)?)));
+            let looked_at = subjects.iter().map(|it| (*it, noticed(*it)));
             self.tell_found(&looked_at.collect::<Vec<_>>(), plan);
             self.note_convergence(now);
             return;
@@ -347,15 +386,15 @@ impl Reconcile {
         self.round.reserve(plan.steps.len());
         self.tracks.reserve(plan.steps.len());
         for step in plan.steps {
-            let noticed = dirty.get(&step.subject).copied();
-            let noticed = noticed.unwrap_or(Noticed::at(now));
+            let noticed = noticed(step.subject);
             self.admit(now, step, noticed, network);
         }
         for pending in &self.round {
-            self.clean.remove(&pending.step.subject);
+            self.clean.remove(pending.step.subject);
         }
         self.gather_deletions(network);
         self.gather_states(network);
+        self.is_deaf = self.are_read_afterwards();
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);
     }
@@ -415,7 +454,7 @@ impl Reconcile {
                 self.clean.insert(subject);
             }
         } else {
-            self.clean.remove(&subject);
+            self.clean.remove(subject);
             self.report_blocked(subject, own.blocked);
         }
     }
@@ -460,7 +499,7 @@ impl Reconcile {
     /// Takes a step into the round, or says when it may come.
     fn admit(&mut self, now: Instant, step: Step, noticed: Noticed, network: &Network) {
         let object = step.change.object();
-        let is_revert = self.clean.contains(&step.subject);
+        let is_revert = self.clean.contains(step.subject);
         let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
         let is_in_use = step.needs_source.is_none_or(|source| is_in_use(source, network));
         let is_ready = is_there && is_in_use && names_resolve(&step.change, network);
@@ -477,8 +516,10 @@ impl Reconcile {
         if self.is_looked_at_first(&step, noticed, is_revert, network) {
             return;
         }
-        if self.is_permitted(now, &step, noticed, is_revert) {
-            self.round.push_back(Pending { step, noticed, is_revert, role: Role::Plain });
+        let permitted = self.permit(now, &step, noticed, is_revert);
+        if permitted.is_some() {
+            let (role, track) = (Role::Plain, permitted);
+            self.round.push_back(Pending { step, noticed, is_revert, role, track });
         }
     }
 

@@ -146,7 +146,8 @@ fn set_mtu(network: &mut Network, link: &str, mtu: u32) {
 
 fn refused(change: &Change, errno: i32) -> Outcome {
     let (op, object) = (change.op(), change.object());
-    Outcome::Refused(Refusal { op, object, errno, message: None, offset: None, sequence: 1 })
+    let refusal = Refusal { op, object, errno, message: None, offset: None, sequence: 1 };
+    Outcome::Refused(refusal.into())
 }
 
 #[test]

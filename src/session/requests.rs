@@ -62,19 +62,33 @@ impl Requests {
         !self.entries.is_empty()
     }
 
-    /// Whether one more request fits: by the time it takes, by bytes, and by the notifications that
-    /// it will put into our own event socket, of which half of `receive_buffer_bytes` is used.
+    /// How many requests are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether one more request may be sent with those that there are: the first always may.
     pub(crate) fn has_room(
         &self,
         change: &Change,
         buffer: &BytesMut,
         receive_buffer_bytes: usize,
     ) -> bool {
+        self.entries.is_empty() || self.fits(change, buffer, receive_buffer_bytes / 2)
+    }
+
+    /// Whether one more request fits: by the time it takes, by bytes, and by the notifications that
+    /// it will put into our own event socket, which may take `free_bytes` of its buffer.
+    pub(crate) fn fits(&self, change: &Change, buffer: &BytesMut, free_bytes: usize) -> bool {
         let notifications = self.notification_bytes.saturating_add(notification_bytes(change));
-        self.entries.is_empty()
-            || (self.length + length(change) <= BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG
-                && buffer.len() < BATCH_BYTES_MAX
-                && notifications <= receive_buffer_bytes / 2)
+        self.length + length(change) <= BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG
+            && buffer.len() < BATCH_BYTES_MAX
+            && notifications <= free_bytes
+    }
+
+    /// What the notifications of it all may take of a receive buffer.
+    pub(crate) fn notification_bytes(&self) -> usize {
+        self.notification_bytes
     }
 
     /// Adds a request to the batch. One that names a link or a namespace which has gone is refused
@@ -101,7 +115,8 @@ impl Requests {
                     EncodeError::UnknownNetns => (libc::ENOENT, error.to_string().into()),
                 };
                 let (message, offset) = (Some(message), None);
-                Some(Outcome::Refused(Refusal { op, object, errno, message, offset, sequence }))
+                let refusal = Refusal { op, object, errno, message, offset, sequence };
+                Some(Outcome::Refused(refusal.into()))
             }
         };
         self.notification_bytes =
@@ -132,14 +147,15 @@ impl Requests {
     pub(crate) fn handle_ack(&mut self, ack: &Ack<'_>) -> Option<std::vec::IntoIter<Outcome>> {
         let entry = self.entries.iter_mut().find(|entry| entry.sequence == ack.sequence)?;
         if ack.errno != 0 {
-            entry.outcome = Some(Outcome::Refused(Refusal {
+            let refusal = Refusal {
                 op: entry.op,
                 object: entry.object,
                 errno: ack.errno,
                 message: ack.message.map(escaped).or_else(|| entry.taken(ack.errno)),
                 offset: ack.offset,
                 sequence: ack.sequence,
-            }));
+            };
+            entry.outcome = Some(Outcome::Refused(refusal.into()));
         }
         if ack.sequence != self.last {
             return None;
@@ -161,7 +177,8 @@ impl Requests {
         self.close(move |entry| {
             let Entry { op, object, sequence, .. } = *entry;
             let (message, offset) = (None, None);
-            Outcome::Refused(Refusal { op, object, errno, message, offset, sequence })
+            let refusal = Refusal { op, object, errno, message, offset, sequence };
+            Outcome::Refused(refusal.into())
         })
     }
 
@@ -180,6 +197,11 @@ impl Requests {
         let outcome = |mut entry: Entry| entry.outcome.take().unwrap_or_else(|| otherwise(&entry));
         entries.into_iter().map(outcome).collect::<Vec<_>>().into_iter()
     }
+}
+
+/// Whether the kernel takes but a few microseconds for a change.
+pub(crate) fn is_short(change: &Change) -> bool {
+    length(change) == 1
 }
 
 /// How long the kernel takes for a change, in short requests: of other kinds one takes ten

@@ -110,7 +110,7 @@ fn a_batch_takes_more_of_what_takes_the_kernel_less_long() {
         }
         requests.fail(libc::ENOBUFS).count()
     };
-    let rule = Change::DeleteRule(Rule::new(false));
+    let rule = Change::DeleteRule(Box::new(Rule::new(false)));
     let link = Change::DeleteLink(LinkName::truncated(b"a"));
     assert_eq!(room(slice::from_ref(&link)), BATCH_REQUESTS_MAX);
     assert_eq!(room(slice::from_ref(&rule)), BATCH_REQUESTS_MAX * SHORT_REQUESTS_PER_LONG);

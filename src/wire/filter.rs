@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use super::numbers::flags::{NLM_F_APPEND, NLM_F_REPLACE};
 use super::numbers::*;
 use super::view::{
-    ATTRIBUTE_HEADER_BYTES, MESSAGE_FLAGS_OFFSET, MESSAGE_HEADER_BYTES, MESSAGE_TYPE_OFFSET,
+    ATTRIBUTE_HEADER_BYTES, MESSAGE_FLAGS_OFFSET, MESSAGE_HEADER_BYTES, MESSAGE_PORT_OFFSET,
+    MESSAGE_TYPE_OFFSET,
 };
 use crate::limits::FILTER_RANGES_MAX;
 use crate::model::filter::Filter;
@@ -98,15 +99,24 @@ pub(crate) fn program(filter: &Filter, destinations_max: usize) -> Option<Vec<In
         code.jump(refuse);
     }
 
-    // Only a datagram of one message has been understood.
-    code.place(refuse);
-    code.message_length_to_x();
+    Some(code.end(pass, refuse))
+}
+
+/// The program that refuses the news of routes which the requests of that port made, in no other's
+/// place, and passes all else.
+pub(crate) fn without_routes_of(port: u32) -> Vec<Instruction> {
+    let mut code = Assembler::default();
+    let (pass, refuse) = (code.label(), code.label());
     code.load(LOAD_LENGTH, 0);
-    code.unless(IF_EQUAL_X, 0, pass);
-    code.plain(RETURN, 0);
-    code.place(pass);
-    code.plain(RETURN, ALL_BYTES);
-    Some(code.finish())
+    code.unless(IF_NOT_LESS, MESSAGE_HEADER_BYTES as u32, pass);
+    code.load(LOAD_HALF, MESSAGE_TYPE_OFFSET as u32);
+    code.unless(IF_EQUAL, loaded_u16(RTM_NEWROUTE), pass);
+    code.load(LOAD_WORD, MESSAGE_PORT_OFFSET as u32);
+    code.unless(IF_EQUAL, loaded_u32(port), pass);
+    code.load(LOAD_HALF, MESSAGE_FLAGS_OFFSET as u32);
+    code.when(IF_ANY_BIT, loaded_u16(NLM_F_REPLACE | NLM_F_APPEND), pass);
+    code.jump(refuse);
+    code.end(pass, refuse)
 }
 
 /// Messages whose third field is the index of a link.
@@ -350,6 +360,18 @@ impl Assembler {
                 self.choose(upper, inside, outside);
             }
         }
+    }
+
+    /// The two ends of a program. Only a datagram of one message has been understood.
+    fn end(mut self, pass: Label, refuse: Label) -> Vec<Instruction> {
+        self.place(refuse);
+        self.message_length_to_x();
+        self.load(LOAD_LENGTH, 0);
+        self.unless(IF_EQUAL_X, 0, pass);
+        self.plain(RETURN, 0);
+        self.place(pass);
+        self.plain(RETURN, ALL_BYTES);
+        self.finish()
     }
 
     fn finish(mut self) -> Vec<Instruction> {

@@ -33,7 +33,7 @@ pub(super) const MESSAGE_HEADER_BYTES: usize = 16;
 pub(super) const MESSAGE_FLAGS_OFFSET: usize = 6;
 pub(super) const MESSAGE_TYPE_OFFSET: usize = 4;
 const MESSAGE_SEQUENCE_OFFSET: usize = 8;
-const MESSAGE_PORT_OFFSET: usize = 12;
+pub(super) const MESSAGE_PORT_OFFSET: usize = 12;
 
 /// The bytes of `struct nlattr`: u16 len, u16 type.
 pub(super) const ATTRIBUTE_HEADER_BYTES: usize = 4;

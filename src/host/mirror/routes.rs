@@ -52,6 +52,37 @@ impl Mirror {
         self.note_parted(key);
     }
 
+    /// Stores a route; whether there was none of its key.
+    pub(super) fn store_route(
+        &mut self,
+        route: Route,
+        cause: Cause,
+        sender: u32,
+        tell: &mut impl FnMut(Event),
+    ) -> bool {
+        let network = &mut self.network;
+        let mut put = |route| match cause {
+            Cause::Dump => network.put_dumped_route(route),
+            _ => network.put_route(route),
+        };
+        if !self.are_routes_heard {
+            return put(route).is_none();
+        }
+        let mut after = route.clone();
+        let before = put(route);
+        let Some(before) = before else {
+            self.tell(cause, sender, What::New(Object::Route(after)), tell);
+            return true;
+        };
+        // As it was put.
+        after.replaced |= cause == Cause::Dump && before.replaced;
+        if before != after {
+            let (before, after) = (Object::Route(before), Object::Route(after));
+            self.tell(cause, sender, What::Changed { before, after }, tell);
+        }
+        false
+    }
+
     fn remove_by(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
         if let Some(gone) = self.network.remove_route(key) {
             self.tell(Cause::Notification, sender, What::Deleted(Object::Route(gone)), tell);

@@ -8,13 +8,15 @@ mod foreign;
 mod kernel;
 mod world;
 
+use std::fmt::Write as _;
+
 use bytes::BytesMut;
 use netlink_packet_route::link::{InfoData, InfoVxlan};
 
 use self::world::World;
 use super::Transmit;
 use crate::desired::Desired;
-use crate::limits::{BATCH_DEADLINE, SILENT_REREAD};
+use crate::limits::{BATCH_DEADLINE, READING_SUBJECTS_MIN, SILENT_REREAD};
 use crate::reconcile::Mode;
 
 /// How many histories the ordinary run makes of each kind.
@@ -88,6 +90,30 @@ fn an_apply_ends_and_a_second_one_only_reads() {
         let repeated = world.kernel.writes - writes;
         assert!(plan.steps.len() as u64 >= repeated, "the second apply writes");
     });
+}
+
+/// Enough for the news of them to be held back, and for a batch to be filled ahead.
+#[test]
+fn of_many_routes_none_is_forgotten_and_none_is_sent_twice() {
+    let mut text = "version = 1\n[link.i0]\nkind = 'ifb'\naddresses = ['10.9.0.1/24']\n".to_owned();
+    for number in 0..READING_SUBJECTS_MIN + 300 {
+        let to = std::net::Ipv4Addr::from_bits((10 << 24) + (64 << 16) + number as u32);
+        let _ = write!(text, "[[route]]\nto = '{to}/32'\nvia = '10.9.0.2'\ndev = 'i0'\n");
+    }
+    let desired = Desired::from_toml("sim.toml", &text).expect("a valid document");
+    for seed in 0..24 {
+        let mut world = World::new(seed, false);
+        world.desired = desired.clone();
+        world.kernel.part_len = 100;
+        let is_halted = seed % 2 == 0;
+        world.apply_in_part(is_halted);
+        world.check_mirror();
+        assert_eq!(world.kernel.repeated, 0, "seed {seed}");
+        match is_halted {
+            true => assert_eq!(world.host.counters().changes, world.kernel.writes, "seed {seed}"),
+            false => assert!(world.check_kept().is_empty(), "seed {seed}"),
+        }
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@ use bytes::BytesMut;
 use super::super::{Host, Source, Transmit};
 use super::check::{differences, fold, link_of};
 use super::foreign;
-use super::kernel::{Kernel, Put, Read, SimRoute, forged_deletion, overrun, stray_ack};
+use super::kernel::{Kernel, OWN_PORT, Put, Read, SimRoute, forged_deletion, overrun, stray_ack};
 use crate::desired::Desired;
+use crate::limits::READING_SUBJECTS_MIN;
 use crate::model::filter::Filter;
 use crate::model::network::Network;
 use crate::model::object::{Cause, Event, What};
@@ -52,6 +53,8 @@ pub(super) struct World {
     sending: Option<BytesMut>,
     /// Whether the end of the latest long one is still to be told.
     is_sent: bool,
+    /// Whether the news of the host's own routes are held back.
+    is_deaf: bool,
     /// Whether there is a declared state; what was moved away is not put back.
     keeps: bool,
     stable: u32,
@@ -61,7 +64,7 @@ impl World {
     pub(super) fn new(seed: u64, is_faulty: bool) -> Self {
         let mut random = Random::new(seed);
         let now = Instant::now();
-        let host = Host::new(now, true, 1 << 20);
+        let host = Host::new(now, true, 1 << 20).with_own_port(OWN_PORT);
         let desired = match random.one_in(4) {
             true => Desired::from_toml("sim.toml", DOCUMENT).expect("a valid document"),
             false => random::plain(&mut random),
@@ -96,6 +99,7 @@ impl World {
             reply_odds,
             sending: None,
             is_sent: false,
+            is_deaf: false,
             keeps,
             stable,
         }
@@ -123,7 +127,9 @@ impl World {
         }
         let was_draining = self.host.is_draining();
         let mut buffer = BytesMut::new();
-        match self.host.poll_transmit(self.now, &mut buffer) {
+        let transmit = self.host.poll_transmit(self.now, &mut buffer);
+        self.hold_back();
+        match transmit {
             Transmit::Nothing => {
                 let is_late = self.host.poll_timeout().is_some_and(|at| at <= self.now);
                 assert!(!is_late, "it would turn without end: nothing is due that it does");
@@ -158,6 +164,16 @@ impl World {
             self.host.handle_drained(self.now);
         }
         self.listen();
+    }
+
+    /// As the engine does it, before anything is sent.
+    fn hold_back(&mut self) {
+        let is_deaf = self.host.is_deaf() && self.filter == Filter::everything();
+        if is_deaf != self.is_deaf {
+            self.kernel.program = is_deaf.then(|| filter::without_routes_of(OWN_PORT));
+            self.host.set_held_back(is_deaf);
+            self.is_deaf = is_deaf;
+        }
     }
 
     /// A thread of the kernel sends a long datagram when it comes to it, and tells so later.
@@ -273,6 +289,49 @@ impl World {
             turns += 1;
             assert!(turns < TURNS_TO_REST_MAX, "the apply does not end");
         }
+    }
+
+    /// Applies what is declared, and reads what nobody has heard of: to the end, while others
+    /// change what they like and news are lost, or alone and to a random turn, with the answers
+    /// to what was sent.
+    pub(super) fn apply_in_part(&mut self, is_halted: bool) {
+        self.keep(Mode::Once);
+        let halted_at = if is_halted { self.random.below(30) } else { TURNS_TO_REST_MAX };
+        for turn in 0..TURNS_TO_REST_MAX {
+            if turn == halted_at {
+                self.host.halt();
+            }
+            let is_ended = match self.host.is_halted() {
+                true => !self.host.is_busy(),
+                false => self.host.is_done(self.now),
+            };
+            if is_ended {
+                break;
+            }
+            // What comes later may come after the last look.
+            if !is_halted && self.host.counters().changes < READING_SUBJECTS_MIN as u64 {
+                if self.random.one_in(4) {
+                    foreign::change(&mut self.kernel, &mut self.random, self.stable, self.keeps);
+                }
+                if self.random.one_in(8) {
+                    self.kernel.events.fail();
+                }
+            }
+            let (events, replies) = (self.random.below(40), self.random.below(8));
+            self.turn(events, replies);
+            self.now += Duration::from_micros(100);
+        }
+        if self.host.is_deaf() {
+            self.host.read_anew(self.now);
+        }
+        for _ in 0..TURNS_TO_REST_MAX {
+            if self.host.is_synced() && !self.host.is_busy() && self.kernel.is_idle() {
+                return;
+            }
+            self.turn(usize::MAX, usize::MAX);
+            self.now += Duration::from_millis(1);
+        }
+        panic!("it does not come to rest: {:?}", self.host.counters());
     }
 
     /// A history of random turns, foreign changes and faults.

@@ -136,11 +136,11 @@ fn apply_rest(network: &mut Network, change: &Change) -> Result<(), String> {
                 return Err(format!("{change:?}: there already"));
             }
             drop(others);
-            network.put(Object::Rule(*rule));
+            network.put(Object::Rule(**rule));
             Ok(())
         }
         Change::DeleteRule(rule) => {
-            let gone = network.remove(&ObjectKey::Rule(Box::new(*rule)));
+            let gone = network.remove(&ObjectKey::Rule(rule.clone()));
             gone.map(drop).ok_or(format!("no {rule:?}"))
         }
         Change::PutNeighbour { link, address, mac, protocol, replace } => {

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::super::decode::{Decoded, decode};
-use super::super::filter::program;
+use super::super::filter::{program, without_routes_of};
+use super::super::numbers::flags::{NLM_F_APPEND, NLM_F_REPLACE};
 use super::super::numbers::*;
 use super::super::view::{attributes, messages, u32_at};
 use super::bpf;
@@ -216,6 +217,34 @@ proptest! {
             });
         }
         prop_assert!(!is_wanted || bpf::run(&program, &datagram) != 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn only_new_routes_of_that_port_are_held_back(
+        mut datagram in datagram(),
+        port in select(&[7_u32, 0x0100_0007][..]),
+        flags in select(&[0, NLM_F_REPLACE, NLM_F_APPEND, NLM_F_REPLACE | 0x600, 0x600][..]),
+    ) {
+        if datagram.len() >= 16 {
+            datagram[6..8].copy_from_slice(&flags.to_ne_bytes());
+            datagram[12..16].copy_from_slice(&port.to_ne_bytes());
+        }
+        let all: Vec<_> = messages(&datagram).collect();
+        let is_held_back = match all[..] {
+            [Ok(ref one)] => {
+                let is_new = one.flags & (NLM_F_REPLACE | NLM_F_APPEND) == 0;
+                one.message_type == RTM_NEWROUTE && one.port == 7 && is_new
+            }
+            _ => false,
+        };
+        // What pads a message is not told from another one.
+        let is_one = u32_at(&datagram, 0).is_some_and(|it| it as usize == datagram.len());
+        let verdict = bpf::run(&without_routes_of(7), &datagram);
+        prop_assert_eq!(verdict == 0, is_held_back && is_one);
     }
 }
 

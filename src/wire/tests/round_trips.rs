@@ -247,7 +247,10 @@ proptest! {
         };
         let rule = rule.normal();
         for is_new in [true, false] {
-            let change = if is_new { Change::CreateRule(rule) } else { Change::DeleteRule(rule) };
+            let change = match is_new {
+                true => Change::CreateRule(rule.into()),
+                false => Change::DeleteRule(rule.into()),
+            };
             let bytes = encoded(&change);
             let decoded = decode_all(&bytes);
             let [Decoded::Object { object: Object::Rule(read), deleted }] = &decoded[..] else {

@@ -80,9 +80,16 @@ pub(super) struct Kernel {
     generations: [u64; 2],
     /// Requests that were no RTM_GET*.
     pub(super) writes: u64,
+    /// Those of them that were to make what was there.
+    pub(super) repeated: u64,
     /// The program that the event socket has.
     pub(super) program: Option<Vec<Instruction>>,
+    /// The port whose requests are being served; 0 for none.
+    served: u32,
 }
+
+/// The port that the host's requests come from.
+pub(super) const OWN_PORT: u32 = 4712;
 
 impl Kernel {
     pub(super) fn new(events_max: usize, replies_max: usize) -> Self {
@@ -101,7 +108,9 @@ impl Kernel {
             dump: None,
             generations: [0; 2],
             writes: 0,
+            repeated: 0,
             program: None,
+            served: 0,
         }
     }
 
@@ -126,14 +135,16 @@ impl Kernel {
         self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
     }
 
-    /// Takes a datagram of requests.
+    /// Takes a datagram of requests of the host's.
     pub(super) fn request(&mut self, mut bytes: &[u8]) {
+        self.served = OWN_PORT;
         while !bytes.is_empty() {
             let message = NetlinkMessage::<Rt>::deserialize(bytes).expect("a sound request");
             let len = usize::try_from(message.header.length).expect("a length").next_multiple_of(4);
             bytes = &bytes[len.min(bytes.len())..];
             self.one(message);
         }
+        self.served = 0;
     }
 
     fn one(&mut self, message: NetlinkMessage<Rt>) {
@@ -169,6 +180,7 @@ impl Kernel {
             Rt::DelRoute(route) => self.delete_route(&route),
             other => panic!("not asked for so far: {other:?}"),
         };
+        self.repeated += u64::from(errno == libc::EEXIST);
         if errno != 0 || header.flags & NLM_F_ACK != 0 {
             if std::mem::take(&mut self.faults.lose_ack) {
                 return;
@@ -234,7 +246,12 @@ impl Kernel {
     }
 
     fn tell(&mut self, message: Rt, flags: u16) {
-        let datagram = spell::encoded(message, flags, 0);
+        let is_route = matches!(message, Rt::NewRoute(_) | Rt::DelRoute(_));
+        let mut datagram = spell::encoded(message, flags, 0);
+        if is_route {
+            // Of these alone it says by whose request they are.
+            datagram[12..16].copy_from_slice(&self.served.to_ne_bytes());
+        }
         let program = self.program.as_ref();
         if program.is_none_or(|program| bpf::run(program, &datagram) != 0) {
             self.events.deliver(datagram);
