@@ -364,13 +364,15 @@ const GATEWAY: &str = "link add v0 type veth peer p0\nlink set v0 up\nlink set p
 /// So many that their news are held back and they are read instead.
 const MANY: u32 = 20_000;
 
-fn many() -> Desired {
+fn many() -> (Applier, Desired) {
+    ip_batch(GATEWAY);
     let mut document = "version = 1\n".to_owned();
     for number in 0..MANY {
         let to = Ipv4Addr::from_bits((10 << 24) + number);
         write!(document, "[[route]]\nto = \"{to}/32\"\nvia = \"192.0.2.2\"\n").expect("a string");
     }
-    Desired::from_toml("many.toml", &document).expect("a valid document")
+    let desired = Desired::from_toml("many.toml", &document).expect("a valid document");
+    (Applier::builder().open().expect("a ring"), desired)
 }
 
 /// The routes of our protocol, as `ip` has them and as the applier does.
@@ -383,9 +385,7 @@ fn counts(applier: &Applier) -> (usize, usize) {
 #[test]
 fn what_a_part_of_many_made_is_told_and_known() {
     in_namespace("what_a_part_of_many_made_is_told_and_known", || {
-        ip_batch(GATEWAY);
-        let desired = many();
-        let mut applier = Applier::builder().open().expect("a ring");
+        let (mut applier, desired) = many();
         let halted_at = 3_000;
         applier.halt_after(halted_at);
         let report = applier.apply(&desired).expect("it goes on");
@@ -415,9 +415,7 @@ fn what_a_part_of_many_made_is_told_and_known() {
 #[test]
 fn what_others_make_while_many_are_made_is_known() {
     in_namespace("what_others_make_while_many_are_made_is_known", || {
-        ip_batch(GATEWAY);
-        let desired = many();
-        let mut applier = Applier::builder().open().expect("a ring");
+        let (mut applier, desired) = many();
         let progress = applier.progress();
         let theirs: String =
             (0..50).map(|it| format!("route add 198.51.100.{it} via 192.0.2.3\n")).collect();

@@ -359,11 +359,11 @@ fn dispatch(arguments: &Arguments, out: &mut Out) -> Result<Exit, Failure> {
             let (desired, applier) = start::open(files, common)?;
             let desired = allowed.apply_to(desired);
             let desired = if *destroy { destroy::destroyed(&desired)? } else { desired };
-            plan::plan(applier, &desired, Signals::block(), out)
+            plan::plan(&plan::make(applier, &desired, Signals::block())?, out)
         }
         Verb::Check(files) => {
             let (desired, applier) = start::open(files, common)?;
-            plan::check(applier, &desired, Signals::block(), out)
+            plan::check(&plan::make(applier, &desired, Signals::block())?, out)
         }
         Verb::Watch { objects, dump, all_netns, protocols, tables, raw_group } => {
             start::enter(common)?;

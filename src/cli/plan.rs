@@ -12,46 +12,39 @@ use crate::plan::{Matched, Plan, Step};
 use crate::ring::signals::Signals;
 
 /// Shows what `apply` would change.
-pub(super) fn plan(
-    applier: Applier,
-    desired: &Desired,
-    signals: Signals,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
-    let plan = make(applier, desired, signals)?;
+pub(super) fn plan(plan: &Plan, out: &mut Out) -> Result<Exit, Failure> {
     if out.json {
-        out.line(json_plan::plan(&plan))?;
+        out.line(json_plan::plan(plan))?;
     } else {
-        show(&plan, out)?;
+        show(plan, out)?;
         out.line(match plan.is_empty() {
             true => "nothing to do: the network is as declared".to_owned(),
-            false => count(&plan),
+            false => count(plan),
         })?;
     }
     Ok(Exit::Clean)
 }
 
 /// Tells whether the network is as declared.
-pub(super) fn check(
-    applier: Applier,
-    desired: &Desired,
-    signals: Signals,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
-    let plan = make(applier, desired, signals)?;
+pub(super) fn check(plan: &Plan, out: &mut Out) -> Result<Exit, Failure> {
     if out.json {
-        out.line(json_plan::check(&plan))?;
+        out.line(json_plan::check(plan))?;
     } else {
-        show(&plan, out)?;
+        show(plan, out)?;
         out.line(match plan.is_empty() {
             true => "the network is as declared".to_owned(),
-            false => format!("not as declared: {}", count(&plan)),
+            false => format!("not as declared: {}", count(plan)),
         })?;
     }
     Ok(if plan.is_empty() { Exit::Clean } else { Exit::Not })
 }
 
-fn make(mut applier: Applier, desired: &Desired, signals: Signals) -> Result<Plan, Failure> {
+/// What would have to change.
+pub(super) fn make(
+    mut applier: Applier,
+    desired: &Desired,
+    signals: Signals,
+) -> Result<Plan, Failure> {
     let canceller = applier.canceller();
     start::on_signal(signals, move || canceller.cancel())?;
     Ok(applier.plan(desired)?)

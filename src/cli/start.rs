@@ -93,7 +93,8 @@ pub(super) fn load_any(files: &[PathBuf]) -> Result<Option<Desired>, Failure> {
     if files.is_empty() { Ok(None) } else { Ok(Some(Desired::load(files)?)) }
 }
 
-/// Enters the namespace that the flags ask for. No other thread may exist yet.
+/// Enters the namespace that the flags ask for. Before a sandbox no other thread may exist; of a
+/// network namespace those that do stay where they are.
 pub(super) fn enter(common: &Common) -> Result<(), Failure> {
     if common.sandbox {
         enter_sandbox()?;
