@@ -9,7 +9,6 @@ use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
 use crate::host::Counters;
 use crate::limits::APPLY_ROUNDS_MAX;
 use crate::model::network::Network;
-#[cfg(feature = "cli")]
 use crate::model::network::{Table, Tables};
 use crate::plan::{Irrevocable, Plan, Undo};
 use crate::reconcile::{Attempt, Mode, Report};
@@ -88,16 +87,20 @@ impl Applier {
         ApplierBuilder { options: Options { keeps_events: false, ..Options::default() } }
     }
 
-    /// Whether what is read ahead is all that this must be compared with.
+    /// Reads the network until it is known, or `compared` tells that more tables must be. What
+    /// follows goes on from there.
     #[cfg(feature = "cli")]
-    pub(crate) fn reads_ahead(desired: &Desired) -> bool {
-        read_ahead().and(desired.tables()) == read_ahead()
-    }
-
-    /// Reads the network, for as long as `goes_on`. What follows goes on from there.
-    #[cfg(feature = "cli")]
-    pub(crate) fn read_ahead(&mut self, goes_on: impl Fn() -> bool) -> Result<(), ApplyError> {
-        while goes_on() && !self.engine.host().is_synced() {
+    pub(crate) fn read_ahead(
+        &mut self,
+        compared: impl Fn() -> Option<Tables>,
+    ) -> Result<(), ApplyError> {
+        while !self.engine.host().is_synced() {
+            if let Some(tables) = compared() {
+                if !self.engine.follows(tables) {
+                    break;
+                }
+                self.spare_routes(tables);
+            }
             self.engine.turn(None)?;
         }
         Ok(())
@@ -106,10 +109,36 @@ impl Applier {
     /// What would have to change for the network to be as declared. Changes nothing, and needs
     /// no privilege.
     pub fn plan(&mut self, desired: &Desired) -> Result<Plan, ApplyError> {
-        self.engine.follow(desired.tables())?;
+        if let Some(plan) = self.read(desired)? {
+            return Ok(plan);
+        }
+        Ok(Plan::new(desired, self.engine.host().network()))
+    }
+
+    /// Reads what `desired` is compared with. Where that takes no routes and no step comes of it,
+    /// they are not read, and that is the plan; else all is known then that a step may take along.
+    fn read(&mut self, desired: &Desired) -> Result<Option<Plan>, ApplyError> {
+        let compared = desired.compared_tables();
+        self.spare_routes(compared);
+        self.engine.follow(compared)?;
         self.engine.look_for(&desired.namespaces);
         self.sync()?;
-        Ok(Plan::new(desired, self.engine.host().network()))
+        if self.engine.follows(desired.tables()) {
+            return Ok(None);
+        }
+        let plan = Plan::new(desired, self.engine.host().network());
+        if plan.steps.is_empty() {
+            return Ok(Some(plan));
+        }
+        self.engine.follow(desired.tables())?;
+        self.sync()?;
+        Ok(None)
+    }
+
+    fn spare_routes(&mut self, compared: Tables) {
+        if !compared.contains(Table::Routes) {
+            self.engine.spare_routes();
+        }
     }
 
     /// Makes the network as declared, as far as the kernel lets it, and verifies by reading the
@@ -117,9 +146,10 @@ impl Applier {
     ///
     /// Where nothing differs, nothing but reading requests is sent.
     pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
-        self.engine.follow(desired.tables())?;
-        self.engine.look_for(&desired.namespaces);
-        self.sync()?;
+        if let Some(remaining) = self.read(desired)? {
+            let converged = remaining.is_empty();
+            return Ok(ApplyReport { remaining, converged, ..ApplyReport::default() });
+        }
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());
         let mut report = ApplyReport::default();
@@ -227,7 +257,7 @@ impl Applier {
         self.sync()
     }
 
-    /// The network as it was last read.
+    /// The network as it was last read; without routes where those were not needed.
     pub fn observed(&self) -> &Network {
         self.engine.host().network()
     }

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use common::declared::{self, wait_for_convergence, without_dad};
-use common::{eventually, in_namespace, ip, ip_batch, ip_json};
+use common::{eventually, in_namespace, ip, ip_batch, ip_json, links};
 use ringlink::model::route::Route;
 use ringlink::{Applier, ApplyError, Desired, Keeper};
 use serde_json::{Value, json};
@@ -440,5 +440,41 @@ fn what_others_make_while_many_are_made_is_known() {
         assert!(applier.apply(&other.expect("valid")).expect("it goes on").converged);
         assert_eq!(applier.counters().changes, before + 1, "one that it has not heard of");
         assert_eq!(counts(&applier), (MANY as usize + 1, MANY as usize + 1));
+    });
+}
+
+#[test]
+fn routes_that_nothing_depends_on_are_not_read() {
+    in_namespace("routes_that_nothing_depends_on_are_not_read", || {
+        without_dad();
+        applied("");
+        ip_batch("route add 198.51.100.0/24 via 10.0.0.2 src 10.0.0.1 proto 5\n");
+        let desired = declared("");
+        let mut applier = Applier::builder().open().expect("a ring");
+        let report = applier.apply(&desired).expect("a report");
+        assert!(report.converged && report.attempts.is_empty());
+        assert_eq!(applier.observed().routes().count(), 0);
+        assert_eq!(applier.observed().links().count(), links().len());
+        // What comes meanwhile is passed over.
+        ip("route add 192.0.2.0/24 via 10.1.0.2");
+        assert!(applier.plan(&desired).expect("a plan").is_empty());
+        assert_eq!(applier.observed().routes().count(), 0);
+
+        // A step tells of the routes that go with it, so all are known then.
+        let shown = ip("route show table all");
+        let moved = LINKS.replace("10.0.0.1/24", "10.0.0.9/24");
+        let plan = applier.plan(&declared::declared(&moved)).expect("a plan");
+        let along = plan.steps.iter().flat_map(|step| &step.also_removes).map(ToString::to_string);
+        assert_eq!(along.collect::<Vec<_>>(), ["route 198.51.100.0/24 via 10.0.0.2 dev v0"]);
+        assert_eq!(applier.observed().routes().count(), shown.lines().count());
+        let report = applier.apply(&desired).expect("a report");
+        assert!(report.converged && report.attempts.is_empty());
+        assert_eq!(applier.observed().routes().count(), shown.lines().count());
+
+        // So they are for a document that declares some.
+        let routes = declared("[[route]]\nto = \"203.0.113.0/24\"\nvia = \"10.0.0.2\"\n");
+        let mut applier = Applier::builder().open().expect("a ring");
+        assert_eq!(applier.plan(&routes).expect("a plan").steps.len(), 1);
+        assert_eq!(applier.observed().routes().count(), shown.lines().count());
     });
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use super::exit::{Exit, Failure};
 use super::{Common, Files};
 use crate::applier::Applier;
 use crate::desired::Desired;
+use crate::model::network::Tables;
 use crate::ring::namespace::{enter_netns, enter_sandbox, has_net_admin, is_root_of_host};
 use crate::ring::signals::Signals;
 use crate::ring::{LockError, Netns, OwnerLock};
@@ -68,18 +68,19 @@ fn open_while(
         enter(common)?;
         return Ok((desired, Applier::builder().open()?));
     }
-    let is_in_vain = Arc::new(AtomicBool::new(false));
-    let needs_more = Arc::clone(&is_in_vain);
+    let compared = Arc::new(OnceLock::new());
+    let told = Arc::clone(&compared);
     let loading = on_thread("ringlink-load", move || {
         let loaded = load();
-        let is_read = |desired: &Desired| Applier::reads_ahead(desired);
-        needs_more.store(!loaded.as_ref().is_ok_and(is_read), Ordering::Relaxed);
+        // With a document that is not sound nothing is compared.
+        let tables = loaded.as_ref().map_or(Tables::ALL, Desired::compared_tables);
+        let _ = told.set(tables);
         loaded
     })?;
     let read = || -> Result<Applier, Failure> {
         enter(common)?;
         let mut applier = Applier::builder().reading_ahead().open()?;
-        applier.read_ahead(|| !is_in_vain.load(Ordering::Relaxed))?;
+        applier.read_ahead(|| compared.get().copied())?;
         Ok(applier)
     };
     let read = read();

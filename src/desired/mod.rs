@@ -481,11 +481,25 @@ impl Desired {
         &self.neighbours
     }
 
-    /// The tables that it must be compared with. What is no link, address or route is followed
-    /// only where it is declared, or where ours of earlier may have to go: neighbours change all
-    /// the time, and rules are looked for by a prune.
+    /// The tables that tell whether anything differs: those to follow, and of routes none where
+    /// none of its own are declared or may have to go. A host may have a million of others.
+    pub(crate) fn compared_tables(&self) -> Tables {
+        let has_routes = self.prunes() || !self.routes.is_empty() || !self.gone.routes.is_empty();
+        match has_routes {
+            true => self.tables(),
+            false => self.tables().without(Table::Routes),
+        }
+    }
+
+    fn prunes(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.prune)
+    }
+
+    /// The tables to follow while it is applied or kept. What is no link, address or route is
+    /// followed only where it is declared, or where ours of earlier may have to go: neighbours
+    /// change all the time, and rules are looked for by a prune.
     pub(crate) fn tables(&self) -> Tables {
-        let prunes = self.owner.as_ref().is_some_and(|owner| owner.prune);
+        let prunes = self.prunes();
         let has_rules = prunes || !self.rules.is_empty() || !self.gone.rules.is_empty();
         let has_neighbours = !self.neighbours.is_empty() || !self.gone.neighbours.is_empty();
         let mut tables = Tables::default();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Engine, EngineError};
 use crate::limits::FILTER_DESTINATIONS_MAX;
 use crate::model::filter::Filter;
-use crate::model::network::Tables;
+use crate::model::network::{Table, Tables};
 use crate::ring::{Ring, SocketId};
 use crate::wire::filter::{self, Instruction};
 
@@ -51,6 +51,21 @@ impl Engine {
             self.members.activate(slot);
         }
         Ok(())
+    }
+}
+
+impl Engine {
+    /// Does without the routes in its own namespace until they are followed, where they have not
+    /// been asked for yet.
+    pub(crate) fn spare_routes(&mut self) {
+        if self.members.home_mut().host.spare_routes() {
+            self.options.tables = self.options.tables.without(Table::Routes);
+        }
+    }
+
+    /// Whether all of these tables are followed.
+    pub(crate) fn follows(&self, tables: Tables) -> bool {
+        self.options.tables.and(tables) == self.options.tables
     }
 }
 

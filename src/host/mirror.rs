@@ -132,6 +132,13 @@ impl Mirror {
         self.reading = None;
     }
 
+    /// Keeps no routes until they are followed again, and passes over the news of them.
+    pub(crate) fn spare_routes(&mut self) {
+        self.tables = self.tables.without(Table::Routes);
+        let known: Vec<_> = self.network.keys(Table::Routes).collect();
+        known.iter().for_each(|key| drop(self.network.remove(key)));
+    }
+
     /// Whether something may have changed that nobody told of, so that [`settle_doubt`] is due
     /// some time later.
     ///

@@ -26,7 +26,7 @@ pub use self::counters::Counters;
 use self::mirror::Mirror;
 use crate::limits::{DOUBT_DELAY, SILENT_REREAD};
 use crate::model::filter::Filter;
-use crate::model::network::{Network, Tables};
+use crate::model::network::{Network, Table, Tables};
 use crate::model::object::Event;
 use crate::plan::Plan;
 use crate::reconcile::{Outcome, Reconcile, Report};
@@ -184,6 +184,15 @@ impl Host {
         self.dumps.follow(tables);
         self.mirror.follow(tables);
         self.tell(now);
+    }
+
+    /// Does without the routes, where their turn to be read has not come; whether that is so.
+    pub(crate) fn spare_routes(&mut self) -> bool {
+        let is_spared = self.dumps.spare(Table::Routes);
+        if is_spared {
+            self.mirror.spare_routes();
+        }
+        is_spared
     }
 
     /// Whether everything that was to be sent has been, and was answered.

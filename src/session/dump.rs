@@ -102,6 +102,19 @@ impl Dumps {
         self.handle_lost();
     }
 
+    /// From now on that table is not read, unless its turn has come; whether that is so.
+    pub(crate) fn spare(&mut self, table: Table) -> bool {
+        let is_ahead = match self.state {
+            State::Wanted { table: now, .. } | State::InFlight { table: now, .. } => now < table,
+            State::Draining => true,
+            State::Idle => false,
+        };
+        if is_ahead {
+            self.tables = self.tables.without(table);
+        }
+        is_ahead
+    }
+
     fn reset(&mut self) {
         *self = Self { filter: std::mem::take(&mut self.filter), ..Self::new(self.tables) };
     }

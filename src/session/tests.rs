@@ -275,3 +275,20 @@ fn only_what_is_followed_is_asked_for() {
         assert_eq!(desk.ends(0, true), step);
     }
 }
+
+#[test]
+fn a_table_is_spared_until_its_turn_has_come() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.asks(), Some((Table::Links, false)));
+    assert!(desk.dumps.spare(Table::Routes));
+    assert_eq!(desk.ends(0, false), DumpStep::Next);
+    assert_eq!(desk.asks(), Some((Table::Addresses, false)));
+    assert_eq!(desk.ends(0, false), DumpStep::Finished);
+    assert!(!desk.dumps.spare(Table::Addresses));
+    // Followed again, it is read with all the others.
+    desk.dumps.follow(Tables::default());
+    desk.dumps.handle_drained(desk.now);
+    desk.reach_routes();
+    assert!(!desk.dumps.spare(Table::Routes));
+    assert_eq!(desk.ends(0, false), DumpStep::Finished);
+}

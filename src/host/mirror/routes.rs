@@ -2,6 +2,7 @@
 
 use super::hidden::may_have_siblings;
 use super::{Cause, Event, Key, Mirror, Object, What};
+use crate::model::network::Table;
 use crate::model::route::{Metrics, Route, RouteKey};
 
 impl Mirror {
@@ -13,6 +14,9 @@ impl Mirror {
         sender: u32,
         tell: &mut impl FnMut(Event),
     ) {
+        if !self.tables.contains(Table::Routes) {
+            return;
+        }
         let is_wanted = self.filter.wants_route(&route);
         if is_wanted {
             self.touch(Key::Route(route.key));
@@ -40,6 +44,9 @@ impl Mirror {
 
     /// A notification that a route is gone.
     pub(crate) fn route_gone(&mut self, key: RouteKey, sender: u32, tell: &mut impl FnMut(Event)) {
+        if !self.tables.contains(Table::Routes) {
+            return;
+        }
         self.touch(Key::Route(key));
         self.remove_by(key, sender, tell);
         let has_others = self.network.routes_in(key.slot).any(|other| !other.is_ipv4());
