@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::desired::Desired;
 use crate::engine::{Canceller, Engine, EngineError, Options, Turn};
-use crate::host::Counters;
+use crate::host::{Counters, Host};
 use crate::limits::APPLY_ROUNDS_MAX;
 use crate::model::network::Network;
 use crate::model::network::{Table, Tables};
@@ -94,12 +94,12 @@ impl Applier {
         &mut self,
         compared: impl Fn() -> Option<Tables>,
     ) -> Result<(), ApplyError> {
-        while !self.engine.host().is_synced() {
+        while !(self.engine.host().is_synced() || self.engine.host().is_held()) {
             if let Some(tables) = compared() {
                 if !self.engine.follows(tables) {
                     break;
                 }
-                self.spare_routes(tables);
+                self.hold_routes_beside(tables);
             }
             self.engine.turn(None)?;
         }
@@ -119,15 +119,16 @@ impl Applier {
     /// they are not read, and that is the plan; else all is known then that a step may take along.
     fn read(&mut self, desired: &Desired) -> Result<Option<Plan>, ApplyError> {
         let compared = desired.compared_tables();
-        self.spare_routes(compared);
+        self.hold_routes_beside(compared);
         self.engine.follow(compared)?;
         self.engine.look_for(&desired.namespaces);
-        self.sync()?;
-        if self.engine.follows(desired.tables()) {
+        self.turn_until(|host| host.is_synced() || host.is_held())?;
+        if self.engine.host().is_synced() && self.engine.follows(desired.tables()) {
             return Ok(None);
         }
         let plan = Plan::new(desired, self.engine.host().network());
         if plan.steps.is_empty() {
+            self.engine.spare_routes();
             return Ok(Some(plan));
         }
         self.engine.follow(desired.tables())?;
@@ -135,9 +136,9 @@ impl Applier {
         Ok(None)
     }
 
-    fn spare_routes(&mut self, compared: Tables) {
+    fn hold_routes_beside(&mut self, compared: Tables) {
         if !compared.contains(Table::Routes) {
-            self.engine.spare_routes();
+            self.engine.host_mut().hold_routes();
         }
     }
 
@@ -340,10 +341,16 @@ impl Applier {
     }
 
     fn sync(&mut self) -> Result<(), ApplyError> {
+        let now = self.engine.now();
+        self.engine.host_mut().release_routes(now);
+        self.turn_until(Host::is_synced)
+    }
+
+    fn turn_until(&mut self, is_read: impl Fn(&Host) -> bool) -> Result<(), ApplyError> {
         if !self.engine.catch_up()? {
             return Err(ApplyError::Cancelled(Box::default()));
         }
-        while !(self.engine.host().is_synced() && self.engine.host().knows_namespaces()) {
+        while !(is_read(self.engine.host()) && self.engine.host().knows_namespaces()) {
             if self.engine.turn(None)? == Turn::Cancelled {
                 return Err(ApplyError::Cancelled(Box::default()));
             }

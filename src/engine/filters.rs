@@ -55,10 +55,10 @@ impl Engine {
 }
 
 impl Engine {
-    /// Does without the routes in its own namespace until they are followed, where they have not
-    /// been asked for yet.
+    /// Does without the routes that its own namespace holds, until they are followed.
     pub(crate) fn spare_routes(&mut self) {
-        if self.members.home_mut().host.spare_routes() {
+        let now = self.now();
+        if self.host_mut().spare_routes(now) {
             self.options.tables = self.options.tables.without(Table::Routes);
         }
     }

@@ -26,7 +26,7 @@ pub use self::counters::Counters;
 use self::mirror::Mirror;
 use crate::limits::{DOUBT_DELAY, SILENT_REREAD};
 use crate::model::filter::Filter;
-use crate::model::network::{Network, Table, Tables};
+use crate::model::network::{Network, Tables};
 use crate::model::object::Event;
 use crate::plan::Plan;
 use crate::reconcile::{Outcome, Reconcile, Report};
@@ -186,11 +186,27 @@ impl Host {
         self.tell(now);
     }
 
-    /// Does without the routes, where their turn to be read has not come; whether that is so.
-    pub(crate) fn spare_routes(&mut self) -> bool {
-        let is_spared = self.dumps.spare(Table::Routes);
+    /// Where the tables are being read, the routes come last, and only when released.
+    pub(crate) fn hold_routes(&mut self) {
+        self.dumps.hold_routes();
+    }
+
+    /// Whether all is read but the routes, which are held: it is not synced then.
+    pub(crate) fn is_held(&self) -> bool {
+        self.dumps.is_held()
+    }
+
+    /// The routes are read as all else is.
+    pub(crate) fn release_routes(&mut self, now: Instant) {
+        self.dumps.release_routes(now);
+    }
+
+    /// Does without the routes that are held, until they are followed again; whether they were.
+    pub(crate) fn spare_routes(&mut self, now: Instant) -> bool {
+        let is_spared = self.dumps.spare_routes();
         if is_spared {
             self.mirror.spare_routes();
+            self.after_dump(now, DumpStep::Finished);
         }
         is_spared
     }

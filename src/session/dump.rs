@@ -23,6 +23,10 @@ use crate::wire::encode;
 pub(crate) struct Dumps {
     /// Those that are read.
     tables: Tables,
+    /// Those of them that this reading has not come to the end of.
+    left: Tables,
+    /// Whether the routes come last, and not before they are [released](Self::release_routes).
+    holds_routes: bool,
     state: State,
     /// Whether notifications were lost since the first table was asked for.
     lost_meanwhile: bool,
@@ -45,6 +49,8 @@ enum State {
     Draining,
     /// That table is to be asked for, not before then.
     Wanted { table: Table, at: Instant, goes_on: bool },
+    /// All is read but the routes, which are held.
+    Held,
     /// That table is being read.
     InFlight { table: Table, sequence: u32, deadline: Instant, interrupted: bool },
 }
@@ -54,7 +60,7 @@ enum State {
 pub(crate) enum DumpStep {
     /// The same table once more; what was seen stays seen.
     Again,
-    /// The table is whole, and another follows.
+    /// The table is whole, and another follows, or is held.
     Next,
     /// The table is whole, and it was the last.
     Finished,
@@ -69,6 +75,8 @@ impl Dumps {
     pub(crate) fn new(tables: Tables) -> Self {
         Self {
             tables,
+            left: Tables::NONE,
+            holds_routes: false,
             state: State::Idle,
             lost_meanwhile: false,
             lost_parts: false,
@@ -84,9 +92,12 @@ impl Dumps {
     pub(crate) fn start(&mut self, now: Instant) {
         if self.state == State::Idle {
             self.reset();
-            // Where nothing is wanted, the links are read for nothing, so that it ends anyway.
-            let table = self.wanted().next().unwrap_or(Table::Links);
-            self.state = State::Wanted { table, at: now, goes_on: false };
+            self.left = self.tables.iter().filter(|&it| self.filter.wants_table(it)).collect();
+            if self.left.is_empty() {
+                // Nothing is wanted: the links are read for nothing, so that it ends anyway.
+                self.left = Tables::NONE.with(Table::Links);
+            }
+            self.go_on(now);
         }
     }
 
@@ -102,30 +113,56 @@ impl Dumps {
         self.handle_lost();
     }
 
-    /// From now on that table is not read, unless its turn has come; whether that is so.
-    pub(crate) fn spare(&mut self, table: Table) -> bool {
-        let is_ahead = match self.state {
-            State::Wanted { table: now, .. } | State::InFlight { table: now, .. } => now < table,
-            State::Draining => true,
-            State::Idle => false,
-        };
-        if is_ahead {
-            self.tables = self.tables.without(table);
+    /// Where a reading is under way, its routes are read last, and only when released.
+    pub(crate) fn hold_routes(&mut self) {
+        self.holds_routes = self.state != State::Idle;
+    }
+
+    /// Whether all is read but the routes, which are held.
+    pub(crate) fn is_held(&self) -> bool {
+        self.state == State::Held
+    }
+
+    /// The routes are read as all else is.
+    pub(crate) fn release_routes(&mut self, now: Instant) {
+        self.holds_routes = false;
+        if self.is_held() {
+            self.go_on(now);
         }
-        is_ahead
+    }
+
+    /// Ends a reading whose routes are held without them, and reads none from now on; whether
+    /// that is so.
+    pub(crate) fn spare_routes(&mut self) -> bool {
+        let is_held = self.is_held();
+        if is_held {
+            self.tables = self.tables.without(Table::Routes);
+            self.reset();
+            self.state = State::Idle;
+            self.holds_routes = false;
+        }
+        is_held
     }
 
     fn reset(&mut self) {
-        *self = Self { filter: std::mem::take(&mut self.filter), ..Self::new(self.tables) };
+        let (filter, holds_routes) = (std::mem::take(&mut self.filter), self.holds_routes);
+        *self = Self { filter, holds_routes, ..Self::new(self.tables) };
     }
 
-    /// The tables of which something is wanted.
-    fn wanted(&self) -> impl Iterator<Item = Table> {
-        self.tables.iter().filter(|&table| self.filter.wants_table(table))
-    }
-
-    fn wanted_after(&self, table: Table) -> Option<Table> {
-        self.wanted().find(|&next| next > table)
+    /// To the next table that is left, in their order.
+    fn go_on(&mut self, now: Instant) -> DumpStep {
+        let is_held = |table| self.holds_routes && table == Table::Routes;
+        if let Some(table) = self.left.iter().find(|&table| !is_held(table)) {
+            self.state = State::Wanted { table, at: now, goes_on: false };
+            return DumpStep::Next;
+        }
+        if !self.left.is_empty() {
+            self.state = State::Held;
+            return DumpStep::Next;
+        }
+        self.state = State::Idle;
+        self.holds_routes = false;
+        DumpStep::Finished
     }
 
     /// Notifications were lost.
@@ -244,12 +281,8 @@ impl Dumps {
         }
         (self.looks, self.restarts, self.errors) = (0, 0, 0);
         self.is_sound = !interrupted;
-        let Some(next) = self.wanted_after(table) else {
-            self.state = State::Idle;
-            return DumpStep::Finished;
-        };
-        self.state = State::Wanted { table: next, at: now, goes_on: false };
-        DumpStep::Next
+        self.left = self.left.without(table);
+        self.go_on(now)
     }
 
     /// Whether the table that ended last was read without a change that may have made its dump
@@ -263,7 +296,7 @@ impl Dumps {
         match self.state {
             State::Wanted { at, .. } => Some(at),
             State::InFlight { deadline, .. } => Some(deadline),
-            State::Idle | State::Draining => None,
+            State::Idle | State::Draining | State::Held => None,
         }
     }
 

@@ -277,18 +277,42 @@ fn only_what_is_followed_is_asked_for() {
 }
 
 #[test]
-fn a_table_is_spared_until_its_turn_has_come() {
+fn routes_that_are_held_come_last_or_not_at_all() {
     let mut desk = Desk::new();
-    assert_eq!(desk.asks(), Some((Table::Links, false)));
-    assert!(desk.dumps.spare(Table::Routes));
-    assert_eq!(desk.ends(0, false), DumpStep::Next);
-    assert_eq!(desk.asks(), Some((Table::Addresses, false)));
+    desk.dumps = Dumps::new(Tables::default().with(Table::Rules));
+    let reads_the_others = |desk: &mut Desk| {
+        for table in [Table::Links, Table::Addresses, Table::Rules] {
+            assert!(!desk.dumps.is_held());
+            assert_eq!(desk.asks(), Some((table, false)));
+            assert_eq!(desk.ends(0, false), DumpStep::Next);
+        }
+        assert_eq!(desk.asks(), None);
+        assert!(desk.dumps.is_held() && !desk.dumps.is_idle());
+    };
+    desk.dumps.start(desk.now);
+    desk.dumps.hold_routes();
+    reads_the_others(&mut desk);
+    // After a loss they are held still.
+    desk.dumps.handle_lost();
+    desk.dumps.handle_drained(desk.now);
+    reads_the_others(&mut desk);
+    desk.dumps.release_routes(desk.now);
+    assert_eq!(desk.asks(), Some((Table::Routes, false)));
     assert_eq!(desk.ends(0, false), DumpStep::Finished);
-    assert!(!desk.dumps.spare(Table::Addresses));
-    // Followed again, it is read with all the others.
+    // With nothing under way there is nothing to hold, and the next reading holds nothing.
+    desk.dumps.hold_routes();
+    assert!(!desk.dumps.spare_routes());
+    desk.dumps.start(desk.now);
+    assert_eq!(desk.asks(), Some((Table::Links, false)));
+    desk.dumps.hold_routes();
+    assert_eq!(desk.ends(0, false), DumpStep::Next);
+    for (table, step) in [(Table::Addresses, DumpStep::Next), (Table::Rules, DumpStep::Next)] {
+        assert_eq!(desk.asks(), Some((table, false)));
+        assert_eq!(desk.ends(0, false), step);
+    }
+    assert!(desk.dumps.spare_routes() && desk.dumps.is_idle());
+    // Followed again, they are read with all the others.
     desk.dumps.follow(Tables::default());
     desk.dumps.handle_drained(desk.now);
     desk.reach_routes();
-    assert!(!desk.dumps.spare(Table::Routes));
-    assert_eq!(desk.ends(0, false), DumpStep::Finished);
 }
