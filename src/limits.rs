@@ -19,6 +19,9 @@ pub(crate) const SHORT_REQUESTS_PER_LONG: usize = 8;
 /// events. A correction is smaller: handing it over would take longer than making it.
 pub(crate) const LONG_BATCH_REQUESTS_MIN: usize = 8;
 
+/// How many things that others undo are made good at a time before a round is over.
+pub(crate) const UNDONE_MAX: usize = 64;
+
 /// After how many changes of a round an apply reads the tables before it compares anything:
 /// the reading is needed at the end in any case, and comparing as many twice takes longer.
 pub(crate) const READING_SUBJECTS_MIN: usize = 1_000;

@@ -366,13 +366,16 @@ const MANY: u32 = 20_000;
 
 fn many() -> (Applier, Desired) {
     ip_batch(GATEWAY);
-    let mut document = "version = 1\n".to_owned();
-    for number in 0..MANY {
+    (Applier::builder().open().expect("a ring"), that_many(MANY, ""))
+}
+
+fn that_many(count: u32, and: &str) -> Desired {
+    let mut document = and.to_owned();
+    for number in 0..count {
         let to = Ipv4Addr::from_bits((10 << 24) + number);
         write!(document, "[[route]]\nto = \"{to}/32\"\nvia = \"192.0.2.2\"\n").expect("a string");
     }
-    let desired = Desired::from_toml("many.toml", &document).expect("a valid document");
-    (Applier::builder().open().expect("a ring"), desired)
+    declared::declared(&document)
 }
 
 /// The routes of our protocol, as `ip` has them and as the applier does.
@@ -440,6 +443,29 @@ fn what_others_make_while_many_are_made_is_known() {
         assert!(applier.apply(&other.expect("valid")).expect("it goes on").converged);
         assert_eq!(applier.counters().changes, before + 1, "one that it has not heard of");
         assert_eq!(counts(&applier), (MANY as usize + 1, MANY as usize + 1));
+    });
+}
+
+#[test]
+fn what_others_undo_while_many_are_made_does_not_wait_for_the_last() {
+    in_namespace("what_others_undo_while_many_are_made_does_not_wait_for_the_last", || {
+        ip_batch(&format!("{GATEWAY}addr add 198.51.100.1/24 dev v0\n"));
+        let link = "[link.v0]\nmtu = 1500\naddresses = [\"198.51.100.1/24\"]\n";
+        let count = 5 * MANY as usize;
+        let desired = that_many(5 * MANY, link);
+        let mut keeper = Keeper::spawn(Keeper::builder(desired)).expect("a ring");
+        let made = || ip("-4 route show proto 82").lines().count();
+        assert!(eventually(PATIENCE, || made() > 0));
+        ip_batch("addr del 198.51.100.1/24 dev v0\nlink set v0 mtu 1400\n");
+        let is_as_declared =
+            || ip("addr show dev v0").contains("198.51.100.1/24") && links()["v0"]["mtu"] == 1500;
+        assert!(eventually(PATIENCE, is_as_declared));
+        assert!(made() < count, "all were made first");
+        wait_for_convergence(&mut keeper);
+        assert_eq!(made(), count);
+        assert!(is_as_declared());
+        keeper.stop();
+        keeper.join().expect("a clean end");
     });
 }
 

@@ -12,7 +12,7 @@ use super::{Host, Transmit};
 use crate::model::change::Change;
 use crate::model::refusal::Outcome;
 use crate::reconcile::Reconcile;
-use crate::session::{Requests, is_short};
+use crate::session::Requests;
 
 /// A batch that is to follow the one in flight.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Ahead {
     fn has_room(&self, change: &Change, free_bytes: usize, is_deaf: bool) -> bool {
         let is_unheard = is_deaf && matches!(change, Change::CreateRoute(_));
         let free_bytes = if is_unheard { usize::MAX } else { free_bytes };
-        is_short(change) && self.requests.fits(change, &self.bytes, free_bytes)
+        change.is_short() && self.requests.fits(change, &self.bytes, free_bytes)
     }
 }
 

@@ -564,6 +564,9 @@ impl Host {
             for event in &self.events[self.heard..] {
                 reconcile.handle_event(now, event, self.mirror.network());
             }
+            if reconcile.has_undone() {
+                self.withdraw();
+            }
         }
         if !self.namespaces.is_empty() {
             (self.heard..self.events.len()).for_each(|event| self.look_for_other_end(event));

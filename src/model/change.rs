@@ -372,6 +372,23 @@ impl Change {
         }
     }
 
+    /// Whether the kernel takes but a few microseconds for it, and changes neither a link nor an
+    /// address.
+    pub(crate) fn is_short(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateRoute(_)
+                | Self::ReplaceRoute(_)
+                | Self::DeleteRoute(_)
+                | Self::CreateRule(_)
+                | Self::DeleteRule(_)
+                | Self::PutNeighbour { .. }
+                | Self::DeleteNeighbour { .. }
+                | Self::PutFdb { .. }
+                | Self::DeleteFdb(_)
+        )
+    }
+
     /// The object that it changes.
     pub fn object(&self) -> ObjectId {
         match self {

@@ -101,6 +101,7 @@ impl Reconcile {
     /// The kernel made what a step asked for.
     pub(super) fn note_done(&mut self, now: Instant, pending: Pending) {
         self.note_taken(&pending);
+        self.undone.note_made(pending.step.subject);
         self.progress += 1;
         self.report(now, pending, Outcome::Done, None);
     }

@@ -13,6 +13,7 @@ mod found;
 mod group_state;
 mod labels;
 mod netns;
+mod ready;
 mod report;
 mod silent;
 mod subjects;
@@ -20,10 +21,10 @@ mod subjects;
 mod tests;
 mod touched;
 mod track;
+mod undone;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,9 +36,9 @@ pub use self::report::{Attempt, Finding, Report};
 use self::silent::Silent;
 use self::subjects::SubjectSet;
 use self::track::{Refused, Track};
+use self::undone::Undone;
 use crate::desired::Desired;
 use crate::limits::{APPLY_ROUNDS_MAX, DAD_WAIT_MAX, QUIET_RESET, SILENT_REREAD};
-use crate::model::address::Address;
 use crate::model::change::Change;
 use crate::model::consequences::Standing;
 use crate::model::hash::{HashMap, HashSet, IndexMap};
@@ -99,6 +100,7 @@ pub(crate) struct Reconcile {
     in_flight: usize,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
     touched: Vec<Subject>,
+    undone: Undone,
     rounds: u32,
     /// Counts successes; in mode `Once` a failed object is tried again after others succeeded.
     progress: u64,
@@ -212,6 +214,7 @@ impl Reconcile {
             round: VecDeque::new(),
             in_flight: 0,
             touched: Vec::new(),
+            undone: Undone::default(),
             rounds: 0,
             progress: 0,
             refused: HashMap::default(),
@@ -281,6 +284,7 @@ impl Reconcile {
                 Some(_) => {}
             }
         }
+        self.plan_undone(now, network);
         self.next_step()
     }
 
@@ -292,7 +296,8 @@ impl Reconcile {
     /// The same, where nothing that is heard meanwhile can change whether it is to be sent.
     pub(crate) fn next_in_round(&self) -> Option<&Step> {
         let pending = self.round.get(self.in_flight)?;
-        (pending.role == Role::Plain && self.labels.is_none()).then_some(&pending.step)
+        let goes_on = pending.role == Role::Plain && self.labels.is_none();
+        (goes_on && !self.has_undone()).then_some(&pending.step)
     }
 
     /// The step that [`poll_step`](Self::poll_step) gave is on its way.
@@ -360,6 +365,7 @@ impl Reconcile {
             return;
         }
         self.planning += 1;
+        self.undone.begin_round();
         self.forget_gone(network);
         let (dirty, all_dirty) = (std::mem::take(&mut self.dirty), self.all_dirty.take());
         let mut subjects: Vec<_> = match all_dirty {
@@ -501,8 +507,8 @@ impl Reconcile {
         let object = step.change.object();
         let is_revert = self.clean.contains(step.subject);
         let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
-        let is_in_use = step.needs_source.is_none_or(|source| is_in_use(source, network));
-        let is_ready = is_there && is_in_use && names_resolve(&step.change, network);
+        let is_in_use = step.needs_source.is_none_or(|source| ready::is_in_use(source, network));
+        let is_ready = is_there && is_in_use && ready::names_resolve(&step.change, network);
         if !is_ready || self.goes_first(&step) {
             // The link or the address that it names is made in this round or the next, and
             // touches it when it comes.
@@ -523,25 +529,6 @@ impl Reconcile {
         }
     }
 
-    /// Whether the round deletes, to make it anew, a link that the step makes or is about.
-    fn goes_first(&self, step: &Step) -> bool {
-        let link = match step.change.object() {
-            ObjectId::Link(name) | ObjectId::Address { link: name, .. } => Some(name),
-            ObjectId::Route { dev, .. } => dev,
-            ObjectId::Neighbour { link, .. }
-            | ObjectId::BridgeVlan { link, .. }
-            | ObjectId::Fdb { link, .. } => Some(link),
-            ObjectId::Group(_) | ObjectId::Rule { .. } | ObjectId::Nexthop(_) => None,
-        };
-        let goes = |pending: &Pending| {
-            let deleted = pending.step.change.object();
-            [link, step.needs].into_iter().flatten().any(|it| ObjectId::Link(it) == deleted)
-        };
-        // They come first in a plan, and so in the round.
-        let mut recreations = self.round.iter().take_while(|it| it.step.is_recreation());
-        !step.is_recreation() && recreations.any(goes)
-    }
-
     fn note_convergence(&mut self, now: Instant) {
         let converged = self.is_converged();
         if converged && !self.converged {
@@ -553,41 +540,6 @@ impl Reconcile {
             self.tracks.retain(|_, track| !track.is_quiet(now));
             self.refused.clear();
             self.purged = Some(now);
-        }
-    }
-}
-
-/// Whether a route can be from that address. One of IPv4 is made earlier in the same round.
-fn is_in_use(source: IpAddr, network: &Network) -> bool {
-    let is_it = |own: &Address| own.key.prefix.address == source && !own.is_tentative();
-    source.is_ipv4() || network.addresses().any(is_it)
-}
-
-/// Whether every link that a change names exists by now.
-fn names_resolve(change: &Change, network: &Network) -> bool {
-    let exists = |name: LinkName| network.index_of(name).is_some();
-    match change {
-        Change::CreateLink(new) => {
-            new.settings.lower().is_none_or(exists) && new.master.is_none_or(exists)
-        }
-        Change::SetLink(update) => {
-            let is_there = |master: LinkName| master.is_empty() || exists(master);
-            exists(update.link) && update.master.is_none_or(is_there)
-        }
-        Change::SetSysctls { link, .. } | Change::DeleteLink(link) => exists(*link),
-        Change::AddAltname { link, .. } | Change::DeleteAltname { link, .. } => exists(*link),
-        Change::DeleteGroup(_) | Change::SetGroup { .. } => true,
-        Change::PutAddress { link, .. } | Change::DeleteAddress { link, .. } => exists(*link),
-        Change::CreateRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
-            route.devs().all(exists)
-        }
-        Change::CreateRule(_) | Change::DeleteRule(_) => true,
-        Change::PutNeighbour { link, .. } | Change::DeleteNeighbour { link, .. } => exists(*link),
-        Change::PutVlans { link, .. } | Change::DeleteVlans { link, .. } => exists(*link),
-        Change::PutNexthop { nexthop, .. } => nexthop.dev.is_none_or(exists),
-        Change::DeleteNexthop(_) => true,
-        Change::PutFdb { entry, .. } | Change::DeleteFdb(entry) => {
-            exists(entry.link) && entry.via.is_none_or(exists)
         }
     }
 }

@@ -37,6 +37,12 @@ impl SubjectSet {
         }
     }
 
+    /// Takes all out.
+    pub(super) fn clear(&mut self) {
+        self.sorts.iter_mut().for_each(|words| words.fill(0));
+        self.len = 0;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

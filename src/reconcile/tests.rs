@@ -4,6 +4,7 @@ mod bulk;
 mod fights;
 mod group_state;
 mod labels;
+mod undone;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::model::change::{Change, LinkUpdate};
 use crate::model::kind::{Kind, Settings};
 use crate::model::link::{IFF_UP, Link};
 use crate::model::network::Network;
-use crate::model::object::{Cause, Event, NetnsId, What};
+use crate::model::object::{Cause, Event, NetnsId, Object, What};
 use crate::model::refusal::{Outcome, Refusal};
 use crate::model::text::{KindName, LinkName, Mac};
 use crate::plan::Reason;
@@ -28,6 +29,8 @@ struct Desk {
     reconcile: Reconcile,
     network: Network,
     now: Instant,
+    /// Whom the news name.
+    sender: u32,
     told: Vec<Report>,
 }
 
@@ -36,7 +39,7 @@ impl Desk {
         let mut reconcile = Reconcile::new(mode, desired);
         let now = Instant::now();
         reconcile.handle_synced(now);
-        Self { reconcile, network: Network::default(), now, told: Vec::new() }
+        Self { reconcile, network: Network::default(), now, sender: 4711, told: Vec::new() }
     }
 
     /// One round: what is sent now, each answered as `answer` says; what is done, happens.
@@ -88,7 +91,7 @@ impl Desk {
                 seq: 0,
                 netns: NetnsId::HOME,
                 cause: Cause::Notification,
-                sender: 4711,
+                sender: self.sender,
                 what,
             };
             self.reconcile.handle_event(self.now, &event, &self.network);
@@ -200,7 +203,11 @@ fn an_apply_of_many_reads_the_tables_before_it_compares_any() {
             desk.reconcile.handle_result(desk.now, Outcome::Done);
         }
         assert_eq!(desk.reconcile.poll_reading(), is_read);
-        // None of it is seen yet: compared now, all would be made once more.
+        // None of it is seen yet but the news of one: compared now, it would be made once more.
+        let what = What::New(Object::Link(Link::new(7, name("i0"))));
+        let (cause, sender) = (Cause::Notification, 4711);
+        let event = Event { seq: 0, netns: NetnsId::HOME, cause, sender, what };
+        desk.reconcile.handle_event(desk.now, &event, &desk.network);
         let is_again = desk.reconcile.poll_step(desk.now, &desk.network).is_some();
         assert_eq!(is_again, !is_read);
         if !is_read {

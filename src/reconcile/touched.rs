@@ -189,6 +189,7 @@ impl Reconcile {
 
     /// The first news of a subject tells since when it differs, the first with a sender by whom.
     pub(super) fn mark(&mut self, subject: Subject, noticed: Noticed) {
+        self.note_undone(subject, noticed);
         let first = self.unresolved.remove(&subject).unwrap_or(noticed);
         match self.dirty.entry(subject) {
             Entry::Vacant(place) => drop(place.insert(first)),

@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use self::dump::{DumpStep, Dumps};
 pub(crate) use self::looks::Looks;
 pub(crate) use self::namespaces::{Namespaces, Opened};
-pub(crate) use self::requests::{Requests, gone, is_short};
+pub(crate) use self::requests::{Requests, gone};
 
 /// Sequence numbers of one socket; 0 is what the kernel's own notifications carry.
 #[derive(Debug, Default)]

@@ -199,21 +199,10 @@ impl Requests {
     }
 }
 
-/// Whether the kernel takes but a few microseconds for a change.
-pub(crate) fn is_short(change: &Change) -> bool {
-    length(change) == 1
-}
-
 /// How long the kernel takes for a change, in short requests: of other kinds one takes ten
 /// microseconds to a millisecond.
 fn length(change: &Change) -> usize {
-    match change {
-        Change::CreateRoute(_) | Change::ReplaceRoute(_) | Change::DeleteRoute(_) => 1,
-        Change::CreateRule(_) | Change::DeleteRule(_) => 1,
-        Change::PutNeighbour { .. } | Change::DeleteNeighbour { .. } => 1,
-        Change::PutFdb { .. } | Change::DeleteFdb(_) => 1,
-        _ => SHORT_REQUESTS_PER_LONG,
-    }
+    if change.is_short() { 1 } else { SHORT_REQUESTS_PER_LONG }
 }
 
 /// What the notifications of a change take of a receive buffer, at most: a link's is about

@@ -1,0 +1,118 @@
+//! What others undo while a round is under way is made good between two of its batches: a round can
+//! take seconds.
+//!
+//! Most of what differs then is the round's own doing, or is still to be done by it. So only that is
+//! looked at which was as declared, before the round or by it, and which another one changed: one
+//! that the news name, or, while nothing is sent that changes a link or an address, whoever it was.
+//! All else is compared when the round has ended, and so is this once more.
+
+use std::time::Instant;
+
+use super::subjects::SubjectSet;
+use super::{HashMap, HashSet, Mode, Noticed, OnceCell, Pending, Plan, Reconcile, Role, View};
+use crate::limits::UNDONE_MAX;
+use crate::model::network::Network;
+use crate::plan::Subject;
+
+/// What became of subjects since the round began.
+#[derive(Debug, Default)]
+pub(super) struct Undone {
+    /// They were changed by others, and are to be looked at.
+    waiting: Vec<Subject>,
+    /// A step of theirs was made.
+    made: SubjectSet,
+    /// They were looked at within the round.
+    righted: SubjectSet,
+}
+
+impl Undone {
+    pub(super) fn begin_round(&mut self) {
+        self.waiting.clear();
+        self.made.clear();
+        self.righted.clear();
+    }
+
+    pub(super) fn note_made(&mut self, subject: Subject) {
+        self.made.insert(subject);
+    }
+}
+
+impl Reconcile {
+    /// There is news of it.
+    pub(super) fn note_undone(&mut self, subject: Subject, noticed: Noticed) {
+        if noticed.news == 0 || self.mode != Mode::Keep || subject == Subject::Strays {
+            return;
+        }
+        let Some(next) = self.round.front() else { return };
+        let is_by_another = match noticed.sender {
+            0 => {
+                let was_as_declared = self.clean.contains(subject);
+                next.step.change.is_short()
+                    && (was_as_declared || self.undone.righted.contains(subject))
+            }
+            _ => true,
+        };
+        let waiting = &mut self.undone.waiting;
+        if is_by_another && waiting.len() < UNDONE_MAX && !waiting.contains(&subject) {
+            waiting.push(subject);
+        }
+    }
+
+    /// Whether the round is to stop after what is on its way.
+    pub(crate) fn has_undone(&self) -> bool {
+        !self.undone.waiting.is_empty()
+    }
+
+    /// Puts before the rest of the round what makes it good.
+    pub(super) fn plan_undone(&mut self, now: Instant, network: &Network) {
+        if self.in_flight > 0 || !self.has_undone() {
+            return;
+        }
+        let undone = self.take_undone();
+        if undone.is_empty() {
+            return;
+        }
+        self.planning += 1;
+        let (mut plan, mut noticed) = (Plan::default(), HashMap::default());
+        let view = View { network, standing: OnceCell::new() };
+        for subject in undone {
+            noticed.extend(self.dirty.remove(&subject).map(|it| (subject, it)));
+            // What the round has made is a revert too.
+            self.clean.insert(subject);
+            self.undone.righted.insert(subject);
+            self.compare(now, subject, &view, &mut plan);
+        }
+        plan.sort();
+        let left = self.round.len();
+        for step in plan.steps {
+            let noticed = noticed.get(&step.subject).copied().unwrap_or(Noticed::at(now));
+            self.admit(now, step, noticed, network);
+        }
+        for pending in self.round.range(left..) {
+            self.clean.remove(pending.step.subject);
+        }
+        self.round.rotate_right(self.round.len() - left);
+    }
+
+    /// Those that are to be looked at now. What the round has steps left for comes with them.
+    fn take_undone(&mut self) -> Vec<Subject> {
+        let mut undone = std::mem::take(&mut self.undone.waiting);
+        let is_plain = |it: &Pending| it.role == Role::Plain && !it.step.is_recreation();
+        let is_apt = self.round.front().is_some_and(is_plain)
+            && self.labels.is_none()
+            && self.bulk.is_none()
+            && !self.is_to_be_read;
+        if !is_apt {
+            undone.clear();
+        }
+        let is_made = |it: &&Subject| !self.clean.contains(**it) && self.undone.made.contains(**it);
+        let mut made: HashSet<_> = undone.iter().filter(is_made).copied().collect();
+        if !made.is_empty() {
+            for pending in &self.round {
+                made.remove(&pending.step.subject);
+            }
+        }
+        undone.retain(|it| self.clean.contains(*it) || made.contains(it));
+        undone
+    }
+}
