@@ -5,14 +5,15 @@
 
 mod contents;
 mod grounds;
+mod routes;
 mod tables;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use self::grounds::{Ground, Grounds};
+use self::routes::Routes;
 pub use self::tables::{Table, Tables};
 use super::address::{Address, AddressKey, Prefix};
 use super::bridge_vlan::{BridgeVlan, BridgeVlanKey};
@@ -37,7 +38,7 @@ pub struct Network {
     /// Links whose name another one bears too, as the news of the two came; `names` has one.
     shadowed: BTreeSet<(LinkName, u32)>,
     addresses: BTreeMap<AddressKey, Address>,
-    routes: BTreeMap<RouteKey, Route>,
+    routes: Routes,
     grounds: Grounds,
     nexthops: BTreeMap<u32, Nexthop>,
     neighbours: BTreeMap<NeighbourKey, Neighbour>,
@@ -74,7 +75,12 @@ impl Network {
 
     /// All routes, by table and destination.
     pub fn routes(&self) -> impl DoubleEndedIterator<Item = &Route> {
-        self.routes.values()
+        self.routes.sorted()
+    }
+
+    /// The same in no order.
+    pub(crate) fn unsorted_routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
     }
 
     /// All next hop objects, by id; none unless they are followed.
@@ -176,11 +182,7 @@ impl Network {
     /// The routes that hold one slot: at most one on IPv4 unless someone appended to it, the
     /// next hops on IPv6.
     pub fn routes_in(&self, slot: RouteSlot) -> impl Iterator<Item = &Route> {
-        let first = RouteKey { slot, via: None, dev: 0, route_type: 0 };
-        self.routes
-            .range(first..)
-            .map(|(_, route)| route)
-            .take_while(move |route| route.key.slot == slot)
+        self.routes.in_slot(slot)
     }
 
     /// The routes that leave through one link, by any of their next hops.
@@ -330,17 +332,11 @@ impl Network {
 
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
-        match self.routes.entry(route.key) {
-            Entry::Occupied(mut known) => {
-                self.grounds.replace(known.get(), &route);
-                Some(known.insert(route))
-            }
-            Entry::Vacant(place) => {
-                self.grounds.insert(&route);
-                place.insert(route);
-                None
-            }
+        match self.routes.get(&route.key) {
+            Some(known) => self.grounds.replace(known, &route),
+            None => self.grounds.insert(&route),
         }
+        self.routes.insert(route)
     }
 
     /// The same of a route as a dump shows it, which does not tell whether it came by a
@@ -349,7 +345,7 @@ impl Network {
         let key = route.key;
         let before = self.put_route(route)?;
         if before.replaced {
-            self.routes.entry(key).and_modify(|now| now.replaced = true);
+            self.routes.get_mut(&key).into_iter().for_each(|now| now.replaced = true);
         }
         Some(before)
     }

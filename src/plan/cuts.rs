@@ -207,7 +207,7 @@ fn routes_to(network: &Network, address: IpAddr) -> Vec<&Route> {
         let slot = route.key.slot;
         (std::cmp::Reverse(slot.to.len), slot.metric)
     };
-    let best = network.routes().filter(leads).map(order).min();
+    let best = network.unsorted_routes().filter(leads).map(order).min();
     let is_best = |route: &&Route| Some(order(route)) == best;
     network.routes().filter(leads).filter(is_best).collect()
 }

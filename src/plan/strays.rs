@@ -100,7 +100,10 @@ impl Diff<'_> {
         }
         let gone = self.desired.gone.routes.iter();
         let gone: HashSet<_> = gone.map(slot_of).collect();
-        for route in observed.routes().filter(|route| route.protocol == owner.protocol) {
+        let ours = observed.unsorted_routes().filter(|route| route.protocol == owner.protocol);
+        let mut ours: Vec<_> = ours.collect();
+        ours.sort_unstable_by_key(|route| route.key);
+        for route in ours {
             let mut devs = route.hops.iter().map(|hop| hop.dev).chain([route.key.dev]);
             let goes_along = devs.any(|dev| strays.contains(&dev));
             let is_ours = gone.contains(&route.key.slot) || self.is_route_of(route, owner);

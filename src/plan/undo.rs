@@ -148,7 +148,7 @@ impl Undo {
     }
 
     fn uses_object(&self, object: &ObjectId) -> bool {
-        let mut routes = self.before.routes();
+        let mut routes = self.before.unsorted_routes();
         routes
             .any(|route| self.is_by_others(route) && self.before.id_of_route(route.key) == *object)
     }

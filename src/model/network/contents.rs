@@ -59,7 +59,7 @@ impl Network {
         match key {
             ObjectKey::Link(index) => self.links.contains_key(index),
             ObjectKey::Address(key) => self.addresses.contains_key(key),
-            ObjectKey::Route(key) => self.routes.contains_key(key),
+            ObjectKey::Route(key) => self.routes.get(key).is_some(),
             ObjectKey::Nexthop(id) => self.nexthops.contains_key(id),
             ObjectKey::Neighbour(key) => self.neighbours.contains_key(key),
             ObjectKey::BridgeVlan(key) => self.bridge_vlans.contains_key(key),
@@ -70,12 +70,12 @@ impl Network {
         }
     }
 
-    /// The keys of all objects of a table, in its order.
+    /// The keys of all objects of a table, in no order.
     pub fn keys(&self, table: Table) -> Box<dyn Iterator<Item = ObjectKey> + '_> {
         match table {
             Table::Links => Box::new(self.links.keys().copied().map(ObjectKey::Link)),
             Table::Addresses => Box::new(self.addresses.keys().copied().map(ObjectKey::Address)),
-            Table::Routes => Box::new(self.routes.keys().copied().map(ObjectKey::Route)),
+            Table::Routes => Box::new(self.routes.iter().map(|route| ObjectKey::Route(route.key))),
             Table::Nexthops => Box::new(self.nexthops.keys().copied().map(ObjectKey::Nexthop)),
             Table::Neighbours => {
                 Box::new(self.neighbours.keys().copied().map(ObjectKey::Neighbour))

@@ -1,11 +1,12 @@
 //! What routes stand on: an index of a table of routes, to find those that go, or change, with a
 //! link, an address or a next hop object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use super::FIRST_ROUTE;
+use super::routes::Routes;
 use crate::model::route::{Route, RouteKey};
 
 /// What a route stands on.
@@ -39,11 +40,13 @@ impl Grounds {
     pub(super) fn on(
         &self,
         ground: Ground,
-        routes: &BTreeMap<RouteKey, Route>,
+        routes: &Routes,
     ) -> impl Iterator<Item = RouteKey> + use<'_> {
         let made = self.made.get_or_init(|| {
-            let all = routes.values();
-            all.flat_map(|route| grounds_of(route).map(|ground| (ground, route.key))).collect()
+            routes
+                .iter()
+                .flat_map(|route| grounds_of(route).map(|ground| (ground, route.key)))
+                .collect()
         });
         let from = made.range((ground, FIRST_ROUTE)..);
         from.take_while(move |(other, _)| *other == ground).map(|(_, key)| *key)
