@@ -22,6 +22,9 @@ pub(crate) const LONG_BATCH_REQUESTS_MIN: usize = 8;
 /// How many things that others undo are made good at a time before a round is over.
 pub(crate) const UNDONE_MAX: usize = 64;
 
+/// How many steps of a great round are ready at a time: two of the largest batches.
+pub(crate) const ROUND_STEPS: usize = 1_024;
+
 /// After how many changes of a round an apply reads the tables before it compares anything:
 /// the reading is needed at the end in any case, and comparing as many twice takes longer.
 pub(crate) const READING_SUBJECTS_MIN: usize = 1_000;

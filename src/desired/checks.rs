@@ -4,6 +4,7 @@
 //! knows where each was written, and the builder, which does not, share every rule.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::builder::{ExtraAddresses, LinkDeclaration};
 use super::builder_route::RouteDeclaration;
@@ -170,7 +171,7 @@ pub(super) fn complete(
     let desired = Desired {
         owner,
         links: complete_links(links, &peer_of),
-        routes: routes.iter().flat_map(complete_route).collect(),
+        routes: Arc::new(routes.iter().flat_map(complete_route).collect()),
         gone: Gone::default(),
         recreates: false,
         rules: rest.rules.into_iter().map(ours).collect(),

@@ -107,7 +107,7 @@ pub const PROTOCOL_DEFAULT: u8 = 82;
 pub struct Desired {
     pub(crate) owner: Option<Owner>,
     pub(crate) links: Vec<DesiredLink>,
-    pub(crate) routes: Vec<DesiredRoute>,
+    pub(crate) routes: Arc<Vec<DesiredRoute>>,
     /// Whether links may be deleted and made anew.
     pub(crate) recreates: bool,
     /// What shall not be there any more, as far as it is ours.
@@ -126,7 +126,7 @@ pub struct Desired {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Gone {
     pub(crate) addresses: Vec<(LinkName, Prefix)>,
-    pub(crate) routes: Vec<DesiredRoute>,
+    pub(crate) routes: Arc<Vec<DesiredRoute>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) neighbours: Vec<DesiredNeighbour>,
     /// By their ids.
@@ -560,7 +560,7 @@ impl Desired {
         });
         Gone {
             addresses: addresses.collect(),
-            routes: self.routes.clone(),
+            routes: Arc::clone(&self.routes),
             rules: self.rules.clone(),
             neighbours: self.neighbours.clone(),
             nexthops: self.nexthops.iter().map(|it| it.id).collect(),
@@ -579,7 +579,7 @@ impl Desired {
     /// What must be heard of to keep it: all links and addresses, our own routes, and whatever
     /// competes for the place of a declared one.
     pub(crate) fn filter(&self) -> Filter {
-        let destinations = self.routes.iter().chain(&self.gone.routes).map(|route| route.to);
+        let destinations = self.routes.iter().chain(self.gone.routes.iter()).map(|route| route.to);
         Filter::everything().protocols([self.protocol()]).and_destinations(destinations)
     }
 

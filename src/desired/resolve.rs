@@ -132,7 +132,7 @@ impl Desired {
                 }
             }
         }
-        for route in &mut self.routes {
+        for route in Arc::make_mut(&mut self.routes) {
             route.dev = route.dev.map(&rename);
             for hop in &mut route.hops {
                 hop.dev = hop.dev.map(&rename);

@@ -308,7 +308,7 @@ impl Host {
         if self.requests.is_busy() {
             let outcomes = self.requests.fail(errno);
             self.handle_answered(now, outcomes);
-        } else if !self.dumps.is_idle() {
+        } else if !self.dumps.is_quiet() {
             self.judge_dump(now, errno);
         } else {
             self.looks.handle_replies_lost();
@@ -470,7 +470,7 @@ impl Host {
 
     /// Whether an answer is awaited: something other than a notification will come.
     pub(crate) fn is_busy(&self) -> bool {
-        let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_idle();
+        let is_asking = self.requests.is_busy() || self.looks.is_busy() || !self.dumps.is_quiet();
         let is_awaiting = self.sending != 0 || self.namespaces.is_busy();
         self.answered.is_some() || is_awaiting || self.settling || self.doubting || is_asking
     }

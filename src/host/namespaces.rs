@@ -64,7 +64,7 @@ impl Host {
     /// Asks for the numbers of those that are open, while nothing else is under way.
     pub(super) fn request_nsids(&mut self, now: Instant, buffer: &mut BytesMut) -> bool {
         let is_busy = self.requests.is_busy() || self.looks.is_busy();
-        let is_free = self.sending == 0 && !is_busy && self.dumps.is_idle();
+        let is_free = self.sending == 0 && !is_busy && self.dumps.is_quiet();
         is_free && self.namespaces.poll_request(now, &mut self.sequence, buffer)
     }
 

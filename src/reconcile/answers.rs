@@ -60,7 +60,8 @@ impl Reconcile {
         let is_alone = self.unresolved.is_empty() && self.bulk.is_none() && self.labels.is_none();
         self.mode == Mode::Once
             && is_alone
-            && self.round.iter().filter(makes_route).count() >= READING_SUBJECTS_MIN
+            && self.round.iter().filter(makes_route).count() + self.rest.len()
+                >= READING_SUBJECTS_MIN
     }
 
     /// Whether news of our own about a new route are to be passed over.

@@ -132,7 +132,7 @@ impl Reconcile {
                 self.bindings.forget(at);
             }
         }
-        for (at, route) in (0..).zip(&after.routes) {
+        for (at, route) in (0..).zip(after.routes.iter()) {
             let is_same_way = index.route_devs(at) == self.index.route_devs(at);
             if before.routes.get(at as usize) != Some(route) || !is_same_way {
                 changed.push(Subject::Route(at));

@@ -15,6 +15,7 @@ mod labels;
 mod netns;
 mod ready;
 mod report;
+mod rest;
 mod silent;
 mod subjects;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use self::bulk::{Bulk, Stage};
 use self::found::Found;
 use self::labels::Labels;
 pub use self::report::{Attempt, Finding, Report};
+use self::rest::Rest;
 use self::silent::Silent;
 use self::subjects::SubjectSet;
 use self::track::{Refused, Track};
@@ -98,6 +100,8 @@ pub(crate) struct Reconcile {
     silent: Silent,
     round: VecDeque<Pending>,
     in_flight: usize,
+    /// What is still to be taken into the round.
+    rest: Rest,
     /// What the steps of the round in flight belong to, to be looked at when it has ended.
     touched: Vec<Subject>,
     undone: Undone,
@@ -213,6 +217,7 @@ impl Reconcile {
             awaited: HashMap::default(),
             round: VecDeque::new(),
             in_flight: 0,
+            rest: Rest::default(),
             touched: Vec::new(),
             undone: Undone::default(),
             rounds: 0,
@@ -303,6 +308,9 @@ impl Reconcile {
     /// The step that [`poll_step`](Self::poll_step) gave is on its way.
     pub(crate) fn handle_sent(&mut self) {
         self.in_flight = (self.in_flight + 1).min(self.round.len());
+        if self.in_flight == self.round.len() {
+            self.refill();
+        }
     }
 
     /// That many of the steps that were on their way, the last of them, are not.
@@ -389,8 +397,10 @@ impl Reconcile {
             self.note_convergence(now);
             return;
         }
-        self.round.reserve(plan.steps.len());
+        let is_all = dirty.is_empty();
         self.tracks.reserve(plan.steps.len());
+        let rest = if is_all { self.take_rest(now, &mut plan, network) } else { Rest::default() };
+        self.round.reserve(plan.steps.len());
         for step in plan.steps {
             let noticed = noticed(step.subject);
             self.admit(now, step, noticed, network);
@@ -400,6 +410,8 @@ impl Reconcile {
         }
         self.gather_deletions(network);
         self.gather_states(network);
+        self.rest = rest;
+        self.refill();
         self.is_deaf = self.are_read_afterwards();
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);
@@ -506,10 +518,7 @@ impl Reconcile {
     fn admit(&mut self, now: Instant, step: Step, noticed: Noticed, network: &Network) {
         let object = step.change.object();
         let is_revert = self.clean.contains(step.subject);
-        let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
-        let is_in_use = step.needs_source.is_none_or(|source| ready::is_in_use(source, network));
-        let is_ready = is_there && is_in_use && ready::names_resolve(&step.change, network);
-        if !is_ready || self.goes_first(&step) {
+        if !ready::is_ready(&step, network) || self.goes_first(&step) {
             // The link or the address that it names is made in this round or the next, and
             // touches it when it comes.
             self.unresolved.insert(step.subject, noticed);

@@ -31,14 +31,21 @@ impl Reconcile {
     }
 }
 
+/// Whether all that a step names is there.
+pub(super) fn is_ready(step: &Step, network: &Network) -> bool {
+    let is_there = step.needs.is_none_or(|needs| network.index_of(needs).is_some());
+    let is_in_use = step.needs_source.is_none_or(|source| is_in_use(source, network));
+    is_there && is_in_use && names_resolve(&step.change, network)
+}
+
 /// Whether a route can be from that address. One of IPv4 is made earlier in the same round.
-pub(super) fn is_in_use(source: IpAddr, network: &Network) -> bool {
+fn is_in_use(source: IpAddr, network: &Network) -> bool {
     let is_it = |own: &Address| own.key.prefix.address == source && !own.is_tentative();
     source.is_ipv4() || network.addresses().any(is_it)
 }
 
 /// Whether every link that a change names exists by now.
-pub(super) fn names_resolve(change: &Change, network: &Network) -> bool {
+fn names_resolve(change: &Change, network: &Network) -> bool {
     let exists = |name: LinkName| network.index_of(name).is_some();
     match change {
         Change::CreateLink(new) => {

@@ -200,6 +200,11 @@ impl Dumps {
         self.state == State::Idle
     }
 
+    /// Whether nothing is being read, and nothing is to be before someone says so.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_idle() || self.is_held()
+    }
+
     /// Whether that is the sequence number of the dump in flight.
     pub(crate) fn is_mine(&self, number: u32) -> bool {
         matches!(self.state, State::InFlight { sequence, .. } if sequence == number)
