@@ -332,22 +332,18 @@ impl Network {
 
     /// Stores a route; returns what stood in its place.
     pub fn put_route(&mut self, route: Route) -> Option<Route> {
-        match self.routes.get(&route.key) {
-            Some(known) => self.grounds.replace(known, &route),
-            None => self.grounds.insert(&route),
-        }
-        self.routes.insert(route)
+        let (before, now) = self.routes.insert(route);
+        self.grounds.note(before.as_ref(), now);
+        before
     }
 
     /// The same of a route as a dump shows it, which does not tell whether it came by a
     /// replacement: what is known of that stays.
     pub(crate) fn put_dumped_route(&mut self, route: Route) -> Option<Route> {
-        let key = route.key;
-        let before = self.put_route(route)?;
-        if before.replaced {
-            self.routes.get_mut(&key).into_iter().for_each(|now| now.replaced = true);
-        }
-        Some(before)
+        let (before, now) = self.routes.insert(route);
+        now.replaced |= before.as_ref().is_some_and(|before| before.replaced);
+        self.grounds.note(before.as_ref(), now);
+        before
     }
 
     /// Takes a route out.

@@ -357,6 +357,14 @@ impl Plan {
         plan
     }
 
+    /// Takes all out, and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.steps.clear();
+        self.blocked.clear();
+        self.suspended.clear();
+        self.matched.clear();
+    }
+
     /// Whether all is as declared.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.blocked.is_empty()

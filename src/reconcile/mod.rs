@@ -385,10 +385,11 @@ impl Reconcile {
             let of_all = || Noticed::at(all_dirty.unwrap_or(now));
             dirty.get(&subject).copied().unwrap_or_else(of_all)
         };
-        let mut plan = Plan::default();
+        let (mut plan, mut own) = (Plan::default(), Plan::default());
         let view = View { network, standing: OnceCell::new() };
         for &subject in &subjects {
-            self.compare(now, subject, &view, &mut plan);
+            self.compare(now, subject, &view, &mut own);
+            plan.steps.append(&mut own.steps);
         }
         plan.sort();
         if self.mode == Mode::Report {
@@ -397,11 +398,14 @@ impl Reconcile {
             self.note_convergence(now);
             return;
         }
-        let is_all = dirty.is_empty();
+        let at_once = match dirty.is_empty() {
+            true => self.count_first(&plan.steps, network),
+            false => plan.steps.len(),
+        };
         self.tracks.reserve(plan.steps.len());
-        let rest = if is_all { self.take_rest(now, &mut plan, network) } else { Rest::default() };
-        self.round.reserve(plan.steps.len());
-        for step in plan.steps {
+        self.round.reserve(at_once);
+        let mut steps = plan.steps.into_iter();
+        for step in steps.by_ref().take(at_once) {
             let noticed = noticed(step.subject);
             self.admit(now, step, noticed, network);
         }
@@ -410,15 +414,15 @@ impl Reconcile {
         }
         self.gather_deletions(network);
         self.gather_states(network);
-        self.rest = rest;
+        self.rest = Rest::new(now, steps);
         self.refill();
         self.is_deaf = self.are_read_afterwards();
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);
     }
 
-    /// Compares one subject: its steps go into `plan`, its obstacles are reported when new.
-    fn compare(&mut self, now: Instant, subject: Subject, view: &View<'_>, plan: &mut Plan) {
+    /// Compares one subject: `own` is its plan, whose obstacles are reported when new.
+    fn compare(&mut self, now: Instant, subject: Subject, view: &View<'_>, own: &mut Plan) {
         let (network, standing) = (view.network, &view.standing);
         let position = match subject {
             Subject::Link(at) | Subject::Addresses(at) | Subject::Vlans(at) | Subject::Fdb(at) => {
@@ -434,10 +438,9 @@ impl Reconcile {
             let name = self.desired.links.get(at as usize)?.name;
             self.bindings.bind(at, name, network)
         });
-        let steps_before = plan.steps.len();
-        let mut own = Plan::default();
+        own.clear();
         if position.is_some_and(|at| self.is_moved(at)) {
-            self.block_moved(subject, &mut own);
+            self.block_moved(subject, own);
         } else {
             let mut diff = Diff {
                 desired: &self.desired,
@@ -445,7 +448,7 @@ impl Reconcile {
                 observed: network,
                 standing,
                 renames_live: self.renames_live,
-                plan: &mut own,
+                plan: own,
             };
             diff.subject(subject, bound);
         }
@@ -464,16 +467,14 @@ impl Reconcile {
             self.suspended.insert(subject);
         }
         self.note_tentative(now, subject, &own.blocked);
-        plan.steps.append(&mut own.steps);
-        let has_steps = plan.steps.len() > steps_before;
         if own.blocked.is_empty() {
             self.blocked.remove(&subject);
-            if !has_steps {
+            if own.steps.is_empty() {
                 self.clean.insert(subject);
             }
         } else {
             self.clean.remove(subject);
-            self.report_blocked(subject, own.blocked);
+            self.report_blocked(subject, std::mem::take(&mut own.blocked));
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Mode, Noticed, Pending, Reconcile, Role, ready};
 use crate::limits::{READING_SUBJECTS_MIN, ROUND_STEPS};
 use crate::model::change::Change;
 use crate::model::network::Network;
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 
 /// What is still to come of a round: new routes, of which nothing has to be waited for.
 #[derive(Debug, Default)]
@@ -17,28 +17,30 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    pub(super) fn new(now: Instant, steps: std::vec::IntoIter<Step>) -> Self {
+        Self { steps, planned: Some(now) }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.steps.len()
     }
 }
 
 impl Reconcile {
-    /// Takes the routes out of `plan` that need not be taken in at once: an apply makes a thousand and
-    /// more, no other step changes what they need, and nothing is known against any of them.
-    pub(super) fn take_rest(&self, now: Instant, plan: &mut Plan, network: &Network) -> Rest {
+    /// How many steps of a plan are to be taken in at once: all but the routes at its end, where an
+    /// apply makes a thousand and more, no other step changes what they need, and nothing is known
+    /// against any of them.
+    pub(super) fn count_first(&self, steps: &[Step], network: &Network) -> usize {
         let makes_route = |step: &Step| matches!(step.change, Change::CreateRoute(_));
-        let first = plan.steps.iter().rposition(|step| !makes_route(step)).map_or(0, |at| at + 1);
-        let (others, routes) = plan.steps.split_at(first);
+        let first = steps.iter().rposition(|step| !makes_route(step)).map_or(0, |at| at + 1);
+        let (others, routes) = steps.split_at(first);
         let is_apt = self.mode == Mode::Once
             && routes.len() >= READING_SUBJECTS_MIN
             && self.labels.is_none()
             && self.refused.is_empty()
             && others.iter().all(|step| matches!(step.change, Change::PutAddress { .. }))
             && routes.iter().all(|step| ready::is_ready(step, network));
-        if !is_apt {
-            return Rest::default();
-        }
-        Rest { steps: plan.steps.split_off(first).into_iter(), planned: Some(now) }
+        if is_apt { first } else { steps.len() }
     }
 
     /// Takes in more, so that there is something to be sent as long as anything is left.

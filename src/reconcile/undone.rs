@@ -73,14 +73,16 @@ impl Reconcile {
             return;
         }
         self.planning += 1;
-        let (mut plan, mut noticed) = (Plan::default(), HashMap::default());
+        let (mut plan, mut own) = (Plan::default(), Plan::default());
+        let mut noticed = HashMap::default();
         let view = View { network, standing: OnceCell::new() };
         for subject in undone {
             noticed.extend(self.dirty.remove(&subject).map(|it| (subject, it)));
             // What the round has made is a revert too.
             self.clean.insert(subject);
             self.undone.righted.insert(subject);
-            self.compare(now, subject, &view, &mut plan);
+            self.compare(now, subject, &view, &mut own);
+            plan.steps.append(&mut own.steps);
         }
         plan.sort();
         let left = self.round.len();

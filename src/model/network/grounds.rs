@@ -56,11 +56,16 @@ impl Grounds {
         self.by_nexthop != 0
     }
 
-    /// A route came.
-    pub(super) fn insert(&mut self, route: &Route) {
-        self.by_nexthop += usize::from(route.nexthop_id != 0);
+    /// A route came, in place of another one of the same key or of none.
+    pub(super) fn note(&mut self, before: Option<&Route>, now: &Route) {
+        match before {
+            Some(before) if grounds_of(before).eq(grounds_of(now)) => return,
+            Some(before) => self.remove(before),
+            None => {}
+        }
+        self.by_nexthop += usize::from(now.nexthop_id != 0);
         if let Some(made) = self.made.get_mut() {
-            made.extend(grounds_of(route).map(|ground| (ground, route.key)));
+            made.extend(grounds_of(now).map(|ground| (ground, now.key)));
         }
     }
 
@@ -71,14 +76,6 @@ impl Grounds {
             for ground in grounds_of(route) {
                 made.remove(&(ground, route.key));
             }
-        }
-    }
-
-    /// A route is another one of the same key.
-    pub(super) fn replace(&mut self, before: &Route, after: &Route) {
-        if !grounds_of(before).eq(grounds_of(after)) {
-            self.remove(before);
-            self.insert(after);
         }
     }
 }

@@ -41,14 +41,6 @@ impl Routes {
         holders.find(key).ok().map(|at| &holders.others[at])
     }
 
-    pub(super) fn get_mut(&mut self, key: &RouteKey) -> Option<&mut Route> {
-        let holders = self.slots.get_mut(&key.slot)?;
-        if holders.first.key == *key {
-            return Some(&mut holders.first);
-        }
-        holders.find(key).ok().map(|at| &mut holders.others[at])
-    }
-
     /// Those of one slot, by their keys.
     pub(super) fn in_slot(&self, slot: RouteSlot) -> impl Iterator<Item = &Route> + use<'_> {
         self.slots.get(&slot).into_iter().flat_map(Holders::iter)
@@ -66,27 +58,37 @@ impl Routes {
         all.into_iter()
     }
 
-    /// Stores a route; returns what stood in its place.
-    pub(super) fn insert(&mut self, route: Route) -> Option<Route> {
+    /// Stores a route; returns what stood in its place, and what stands there now.
+    pub(super) fn insert(&mut self, route: Route) -> (Option<Route>, &mut Route) {
         let holders = match self.slots.entry(route.key.slot) {
             Entry::Vacant(place) => {
-                place.insert(Holders { first: route, others: Vec::new() });
-                return None;
+                let holders = place.insert(Holders { first: route, others: Vec::new() });
+                return (None, &mut holders.first);
             }
             Entry::Occupied(place) => place.into_mut(),
         };
-        match route.key.cmp(&holders.first.key) {
-            Ordering::Equal => return Some(std::mem::replace(&mut holders.first, route)),
+        let at = match route.key.cmp(&holders.first.key) {
+            Ordering::Equal => {
+                let before = std::mem::replace(&mut holders.first, route);
+                return (Some(before), &mut holders.first);
+            }
             Ordering::Less => {
                 let second = std::mem::replace(&mut holders.first, route);
                 holders.others.insert(0, second);
+                return (None, &mut holders.first);
             }
-            Ordering::Greater => match holders.find(&route.key) {
-                Ok(at) => return Some(std::mem::replace(&mut holders.others[at], route)),
-                Err(at) => holders.others.insert(at, route),
-            },
+            Ordering::Greater => holders.find(&route.key),
+        };
+        match at {
+            Ok(at) => {
+                let now = &mut holders.others[at];
+                (Some(std::mem::replace(now, route)), now)
+            }
+            Err(at) => {
+                holders.others.insert(at, route);
+                (None, &mut holders.others[at])
+            }
         }
-        None
     }
 
     /// Takes a route out.
@@ -144,12 +146,13 @@ mod tests {
             for (route, is_put_in) in done {
                 let key = route.key;
                 if is_put_in {
-                    prop_assert_eq!(routes.insert(route.clone()), model.insert(key, route));
+                    let (before, now) = routes.insert(route.clone());
+                    prop_assert_eq!(&*now, &route);
+                    prop_assert_eq!(before, model.insert(key, route));
                 } else {
                     prop_assert_eq!(routes.remove(&key), model.remove(&key));
                 }
                 prop_assert_eq!(routes.get(&key), model.get(&key));
-                prop_assert_eq!(routes.get_mut(&key), model.get_mut(&key));
                 prop_assert!(routes.sorted().eq(model.values()));
                 prop_assert!(routes.sorted().rev().eq(model.values().rev()));
                 prop_assert_eq!(routes.iter().count(), model.len());
