@@ -115,30 +115,41 @@ impl Applier {
         Ok(Plan::new(desired, self.engine.host().network()))
     }
 
-    /// Reads what `desired` is compared with. Where that takes no routes and no step comes of it,
-    /// they are not read, and that is the plan; else all is known then that a step may take along.
+    /// Reads what `desired` is compared with. Where that takes no routes and nothing differs, they
+    /// are not read, and that is the plan; else all is known then that a step may take along.
     fn read(&mut self, desired: &Desired) -> Result<Option<Plan>, ApplyError> {
         let compared = desired.compared_tables();
         self.hold_routes_beside(compared);
         self.engine.follow(compared)?;
         self.engine.look_for(&desired.namespaces);
         self.turn_until(|host| host.is_synced() || host.is_held())?;
-        if self.engine.host().is_synced() && self.engine.follows(desired.tables()) {
-            return Ok(None);
+        if self.engine.host().is_held() || !self.engine.follows(desired.tables()) {
+            let plan = Plan::new(desired, self.engine.host().network());
+            if plan.is_empty() {
+                self.engine.spare_routes();
+                if !self.engine.host().is_in_doubt() {
+                    return Ok(Some(plan));
+                }
+            }
         }
-        let plan = Plan::new(desired, self.engine.host().network());
-        if plan.steps.is_empty() {
-            self.engine.spare_routes();
-            return Ok(Some(plan));
-        }
-        self.engine.follow(desired.tables())?;
-        self.sync()?;
+        self.read_all(desired, desired.tables())?;
         Ok(None)
     }
 
+    /// Reads these tables, and what else is followed.
+    fn read_all(&mut self, desired: &Desired, tables: Tables) -> Result<(), ApplyError> {
+        self.engine.follow(tables)?;
+        self.engine.look_for(&desired.namespaces);
+        self.sync()
+    }
+
+    /// A reading that goes on for other reasons is not held: nobody would wait for it.
     fn hold_routes_beside(&mut self, compared: Tables) {
-        if !compared.contains(Table::Routes) {
-            self.engine.host_mut().hold_routes();
+        let now = self.engine.now();
+        let host = self.engine.host_mut();
+        match compared.contains(Table::Routes) || host.is_synced() {
+            true => host.release_routes(now),
+            false => host.hold_routes(),
         }
     }
 
@@ -148,8 +159,7 @@ impl Applier {
     /// Where nothing differs, nothing but reading requests is sent.
     pub fn apply(&mut self, desired: &Desired) -> Result<ApplyReport, ApplyError> {
         if let Some(remaining) = self.read(desired)? {
-            let converged = remaining.is_empty();
-            return Ok(ApplyReport { remaining, converged, ..ApplyReport::default() });
+            return Ok(ApplyReport { remaining, converged: true, ..ApplyReport::default() });
         }
         let now = self.engine.now();
         self.engine.host_mut().set_desired(now, Mode::Once, desired.clone());
@@ -232,8 +242,9 @@ impl Applier {
         &mut self,
         desired: &Desired,
     ) -> Result<Result<Undo, Vec<Irrevocable>>, ApplyError> {
-        self.engine.follow(Undo::tables())?;
-        let plan = self.plan(desired)?;
+        // Whatever the plan, all is known that there was.
+        self.read_all(desired, desired.tables().and(Undo::tables()))?;
+        let plan = Plan::new(desired, self.engine.host().network());
         Ok(Undo::new(desired, self.engine.host().network(), &plan))
     }
 

@@ -317,3 +317,17 @@ fn a_link_is_in_the_group_that_it_is_given() {
 fn text_of_output(output: &std::process::Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
+
+#[test]
+fn routes_that_are_all_that_is_left_are_destroyed_too() {
+    in_namespace("routes_that_are_all_that_is_left_are_destroyed_too", || {
+        let owner = "version = 1\n[owner]\nname = \"test\"\nprotocol = 200\n";
+        let (_folder, path) = document(owner);
+        ip("link set lo up");
+        ip("route add 198.51.100.0/24 dev lo proto 200");
+        assert!(expect(&["plan"], &path, 0).contains("nothing to do"));
+        assert!(expect(&["plan", "--destroy"], &path, 0).contains("- route 198.51.100.0/24"));
+        expect(&["destroy", "--yes"], &path, 0);
+        assert_eq!(ip("route show proto 200"), "");
+    });
+}

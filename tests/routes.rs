@@ -504,3 +504,54 @@ fn routes_that_nothing_depends_on_are_not_read() {
         assert_eq!(applier.observed().routes().count(), shown.lines().count());
     });
 }
+
+#[test]
+fn the_way_back_knows_the_routes_that_were_there_whatever_is_declared() {
+    in_namespace("the_way_back_knows_the_routes_that_were_there_whatever_is_declared", || {
+        ip_batch(&format!("{GATEWAY}route add 198.51.100.0/24 via 192.0.2.2 proto static\n"));
+        let before = ip("route show table all");
+        let text = "[link.v0]\nmtu = 1500\n";
+        for text in [text.to_owned(), format!("{text}[link.absent]\nmtu = 1400\n")] {
+            let mut applier = Applier::builder().open().expect("a ring");
+            let undo = applier.way_back(&declared::declared(&text)).expect("a reading");
+            let undo = undo.expect("a way back");
+            assert!(applier.undo(&undo).expect("it goes on"));
+            assert_eq!(ip("route show table all"), before);
+        }
+    });
+}
+
+#[test]
+fn an_apply_without_routes_waits_for_duplicate_address_detection() {
+    in_namespace("an_apply_without_routes_waits_for_duplicate_address_detection", || {
+        ip_batch(&format!("{GATEWAY}addr add 2001:db8::1/64 dev v0\n"));
+        let desired = declared::declared("[link.v0]\naddresses = [\"2001:db8::1/64\"]\n");
+        let report = declared::apply(&desired);
+        assert!(report.converged && report.attempts.is_empty(), "{report:#?}");
+        assert!(!ip("-6 addr show dev v0 tentative").contains("2001:db8::1"));
+    });
+}
+
+#[test]
+fn a_reading_that_goes_on_by_itself_is_not_held() {
+    in_namespace("a_reading_that_goes_on_by_itself_is_not_held", || {
+        without_dad();
+        ip_batch(&format!(
+            "{GATEWAY}addr add 2001:db8::1/64 dev v0\n\
+             route add 2001:db8:9::/48 via 2001:db8::2 mtu 1400\n"
+        ));
+        let mut applier = Applier::builder().open().expect("a ring");
+        for mtu in [1450, 1460, 1470, 1480, 1490] {
+            let desired = declared::declared(&format!("[link.v0]\nmtu = {mtu}\n"));
+            let report = applier.apply(&desired).expect("it goes on");
+            assert!(report.converged && report.attempts.len() == 1, "{report:#?}");
+            // With the link's goes the route's, in silence: the tables are to be read some time.
+            ip(&format!("link set v0 mtu {}", mtu - 100));
+            ip(&format!("link set v0 mtu {mtu}"));
+            assert!(applier.plan(&desired).expect("a plan").is_empty());
+            std::thread::sleep(Duration::from_millis(60));
+            let report = applier.apply(&desired).expect("it goes on");
+            assert!(report.converged && report.attempts.is_empty(), "{report:#?}");
+        }
+    });
+}

@@ -211,6 +211,11 @@ impl Host {
         is_spared
     }
 
+    /// Whether something may have changed that nobody told of, and is still to be read.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.mirror.is_in_doubt()
+    }
+
     /// Whether everything that was to be sent has been, and was answered.
     pub(crate) fn is_settled(&self) -> bool {
         let is_settled = |reconcile: &Reconcile| reconcile.is_settled();
@@ -450,6 +455,7 @@ impl Host {
     pub(crate) fn read_anew(&mut self, now: Instant) {
         self.reconcile.iter_mut().for_each(Reconcile::hear);
         self.synced = false;
+        self.dumps.release_routes(now);
         self.dumps.start(now);
     }
 

@@ -12,7 +12,7 @@ use super::subjects::SubjectSet;
 use super::{HashMap, HashSet, Mode, Noticed, OnceCell, Pending, Plan, Reconcile, Role, View};
 use crate::limits::UNDONE_MAX;
 use crate::model::network::Network;
-use crate::plan::Subject;
+use crate::plan::{Step, Subject};
 
 /// What became of subjects since the round began.
 #[derive(Debug, Default)]
@@ -44,16 +44,18 @@ impl Reconcile {
             return;
         }
         let Some(next) = self.round.front() else { return };
-        let is_by_another = match noticed.sender {
-            0 => {
-                let was_as_declared = self.clean.contains(subject);
-                next.step.change.is_short()
-                    && (was_as_declared || self.undone.righted.contains(subject))
-            }
-            _ => true,
+        let was_as_declared = self.clean.contains(subject) || self.undone.righted.contains(subject);
+        let may_be_undone = match noticed.sender {
+            0 => was_as_declared && next.step.change.is_short(),
+            _ => was_as_declared || self.undone.made.contains(subject),
+        };
+        // With an address go any number of routes, which are made good in vain without it.
+        let room = match subject {
+            Subject::Link(_) | Subject::Addresses(_) => 2 * UNDONE_MAX,
+            _ => UNDONE_MAX,
         };
         let waiting = &mut self.undone.waiting;
-        if is_by_another && waiting.len() < UNDONE_MAX && !waiting.contains(&subject) {
+        if may_be_undone && waiting.len() < room && !waiting.contains(&subject) {
             waiting.push(subject);
         }
     }
@@ -76,19 +78,32 @@ impl Reconcile {
         let (mut plan, mut own) = (Plan::default(), Plan::default());
         let mut noticed = HashMap::default();
         let view = View { network, standing: OnceCell::new() };
+        let mut made = Vec::new();
         for subject in undone {
             noticed.extend(self.dirty.remove(&subject).map(|it| (subject, it)));
             // What the round has made is a revert too.
+            let was_clean = self.clean.contains(subject);
             self.clean.insert(subject);
             self.undone.righted.insert(subject);
             self.compare(now, subject, &view, &mut own);
+            if !was_clean && !own.steps.is_empty() {
+                made.push(subject);
+            }
             plan.steps.append(&mut own.steps);
         }
         plan.sort();
         let left = self.round.len();
-        for step in plan.steps {
-            let noticed = noticed.get(&step.subject).copied().unwrap_or(Noticed::at(now));
-            self.admit(now, step, noticed, network);
+        if plan.steps.iter().any(Step::is_recreation) {
+            // What stands on such a link waits for a round of its own.
+            self.dirty.extend(noticed);
+        } else {
+            for step in plan.steps {
+                let noticed = noticed.get(&step.subject).copied().unwrap_or(Noticed::at(now));
+                self.admit(now, step, noticed, network);
+            }
+        }
+        for subject in made {
+            self.clean.remove(subject);
         }
         for pending in self.round.range(left..) {
             self.clean.remove(pending.step.subject);

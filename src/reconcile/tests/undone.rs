@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::desired::RouteDeclaration;
+use crate::limits::UNDONE_MAX;
 
 const ROUTES: u8 = 60;
 /// How many steps go together.
@@ -121,8 +122,8 @@ fn what_the_round_itself_has_made_is_made_good_too_but_not_what_it_is_still_to_m
     // Both addresses come first, and then routes.
     let sent = desk.sends();
     assert!(matches!(sent[..2], [Change::PutAddress { .. }, Change::PutAddress { .. }]));
-    desk.loses_address("br1");
     desk.is_answered(&sent);
+    desk.loses_address("br1");
     let sent = desk.batch();
     assert!(matches!(sent[0], Change::PutAddress { link, .. } if link == name("br1")), "{sent:?}");
     assert!(sent[1..].iter().all(is_route));
@@ -138,8 +139,8 @@ fn what_the_round_itself_has_made_is_made_good_too_but_not_what_it_is_still_to_m
     desk.network = network;
     desk.loses_address("br1");
     let sent = desk.sends_up_to(2);
-    desk.loses_address("br1");
     desk.is_answered(&sent);
+    desk.loses_address("br1");
     assert_eq!(desk.batch().len(), 1);
     assert_eq!(desk.settle().len(), 1);
     assert!(desk.reconcile.is_converged());
@@ -182,4 +183,22 @@ fn a_fight_during_a_round_has_no_more_reverts_than_any_other() {
     }
     assert_eq!(reverts, REVERTS_AT_ONCE_MAX);
     assert_eq!(desk.reconcile.conflicts(), 1);
+}
+
+#[test]
+fn an_address_is_not_crowded_out_by_the_routes_that_go_with_it() {
+    let routes = (0..=u8::MAX).map(|at| {
+        let to = prefix([172, 17, at, 0], 24);
+        RouteDeclaration::new(to).dev(name("br1")).source([10, 1, 0, 1].into())
+    });
+    let bridge = of_kind("br1", "bridge").mtu(1400).addresses([prefix([10, 1, 0, 1], 24)]);
+    let all = routes.fold(Desired::builder().link(bridge), DesiredBuilder::route);
+    let network = desk().network;
+    let mut desk = Desk::new(Mode::Keep, all.build().expect("valid"));
+    desk.network = network;
+    let sent = desk.sends_up_to(UNDONE_MAX + BATCH);
+    desk.is_answered(&sent);
+    desk.loses_address("br1");
+    let sent = desk.batch();
+    assert!(matches!(sent[0], Change::PutAddress { .. }), "{sent:?}");
 }
