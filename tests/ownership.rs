@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::netlink::{Asker, RTM_NEWLINK, Requests};
 use common::program::{document, ringlink, run, status, text};
 use common::{Over, addresses_of, eventually, in_namespace, ip, links, routes};
+use ringlink::{Applier, ApplyError, Desired};
 
 const IFLA_GROUP: u16 = 27;
 
@@ -327,6 +328,14 @@ fn routes_that_are_all_that_is_left_are_destroyed_too() {
         ip("route add 198.51.100.0/24 dev lo proto 200");
         assert!(expect(&["plan"], &path, 0).contains("nothing to do"));
         assert!(expect(&["plan", "--destroy"], &path, 0).contains("- route 198.51.100.0/24"));
+        // Nor does what was begun for another document leave them out.
+        let desired = Desired::from_toml("owner.toml", owner).expect("valid");
+        let mut applier = Applier::builder().open().expect("a ring");
+        applier.canceller().cancel();
+        assert!(matches!(applier.plan(&desired), Err(ApplyError::Cancelled(_))));
+        let destroyed = desired.destroyed().expect("it has an owner");
+        assert_eq!(applier.plan(&destroyed).expect("a plan").steps.len(), 1);
+
         expect(&["destroy", "--yes"], &path, 0);
         assert_eq!(ip("route show proto 200"), "");
     });

@@ -531,27 +531,3 @@ fn an_apply_without_routes_waits_for_duplicate_address_detection() {
         assert!(!ip("-6 addr show dev v0 tentative").contains("2001:db8::1"));
     });
 }
-
-#[test]
-fn a_reading_that_goes_on_by_itself_is_not_held() {
-    in_namespace("a_reading_that_goes_on_by_itself_is_not_held", || {
-        without_dad();
-        ip_batch(&format!(
-            "{GATEWAY}addr add 2001:db8::1/64 dev v0\n\
-             route add 2001:db8:9::/48 via 2001:db8::2 mtu 1400\n"
-        ));
-        let mut applier = Applier::builder().open().expect("a ring");
-        for mtu in [1450, 1460, 1470, 1480, 1490] {
-            let desired = declared::declared(&format!("[link.v0]\nmtu = {mtu}\n"));
-            let report = applier.apply(&desired).expect("it goes on");
-            assert!(report.converged && report.attempts.len() == 1, "{report:#?}");
-            // With the link's goes the route's, in silence: the tables are to be read some time.
-            ip(&format!("link set v0 mtu {}", mtu - 100));
-            ip(&format!("link set v0 mtu {mtu}"));
-            assert!(applier.plan(&desired).expect("a plan").is_empty());
-            std::thread::sleep(Duration::from_millis(60));
-            let report = applier.apply(&desired).expect("it goes on");
-            assert!(report.converged && report.attempts.is_empty(), "{report:#?}");
-        }
-    });
-}
