@@ -1,10 +1,10 @@
 //! What others undo while a round is under way is made good between two of its batches: a round can
 //! take seconds.
 //!
-//! Most of what differs then is the round's own doing, or is still to be done by it. So only that is
-//! looked at which was as declared, before the round or by it, and which another one changed: one
-//! that the news name, or, while nothing is sent that changes a link or an address, whoever it was.
-//! All else is compared when the round has ended, and so is this once more.
+//! Most of what differs then is the round's own doing, or is still to be done by it. So only that
+//! is looked at which was as declared, before the round or by it, and which another one changed:
+//! one that the news name, or, while nothing is sent that changes a link or an address, whoever it
+//! was. All else is compared when the round has ended, and so is this once more.
 
 use std::time::Instant;
 
