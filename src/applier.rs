@@ -143,11 +143,10 @@ impl Applier {
         self.sync()
     }
 
-    /// A reading that goes on for other reasons is not held: nobody would wait for it.
     fn hold_routes_beside(&mut self, compared: Tables) {
         let now = self.engine.now();
         let host = self.engine.host_mut();
-        match compared.contains(Table::Routes) || host.is_synced() {
+        match compared.contains(Table::Routes) {
             true => host.release_routes(now),
             false => host.hold_routes(),
         }

@@ -19,7 +19,8 @@ pub(crate) const SHORT_REQUESTS_PER_LONG: usize = 8;
 /// events. A correction is smaller: handing it over would take longer than making it.
 pub(crate) const LONG_BATCH_REQUESTS_MIN: usize = 8;
 
-/// How many things that others undo are made good at a time before a round is over.
+/// How many things that others undo are made good at a time before a round is over; links, and the
+/// addresses of as many, have the same room again.
 pub(crate) const UNDONE_MAX: usize = 64;
 
 /// How many steps of a great round are ready at a time: two of the largest batches.

@@ -28,9 +28,7 @@ impl Engine {
             self.members.activate(slot);
         }
     }
-}
 
-impl Engine {
     /// Follows these tables too from now on, in every namespace. Their groups are joined before
     /// they are dumped, so nothing falls between the two.
     pub(crate) fn follow(&mut self, tables: Tables) -> Result<(), EngineError> {
@@ -52,9 +50,7 @@ impl Engine {
         }
         Ok(())
     }
-}
 
-impl Engine {
     /// Does without the routes that its own namespace holds, until they are followed.
     pub(crate) fn spare_routes(&mut self) {
         let now = self.now();

@@ -186,9 +186,12 @@ impl Host {
         self.tell(now);
     }
 
-    /// Where the tables are being read, the routes come last, and only when released.
+    /// Until the tables are known the routes come last, and only when released. A reading that goes
+    /// on for other reasons is not held: nobody would release them.
     pub(crate) fn hold_routes(&mut self) {
-        self.dumps.hold_routes();
+        if !self.synced {
+            self.dumps.hold_routes();
+        }
     }
 
     /// Whether all is read but the routes, which are held: it is not synced then.

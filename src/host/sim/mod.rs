@@ -117,6 +117,23 @@ fn of_many_routes_none_is_forgotten_and_none_is_sent_twice() {
 }
 
 #[test]
+fn routes_are_held_in_the_first_reading_and_in_none_that_goes_on_by_itself() {
+    let mut world = World::new(1, false);
+    let settle = |world: &mut World| (0..50).for_each(|_| world.turn(usize::MAX, usize::MAX));
+    world.host.hold_routes();
+    settle(&mut world);
+    assert!(world.host.is_held() && !world.host.is_synced() && !world.host.is_busy());
+    world.host.release_routes(world.now);
+    world.come_to_rest();
+    world.check_mirror();
+    // As after a doubt.
+    world.host.dumps.start(world.now);
+    world.host.hold_routes();
+    settle(&mut world);
+    assert!(world.host.is_synced() && world.host.dumps.is_idle());
+}
+
+#[test]
 fn what_stands_between_next_hops_is_held_as_it_is_shown() {
     for_each_seed(|seed| {
         let mut world = World::new(seed, false);
