@@ -72,7 +72,7 @@ mod tests {
     use super::super::address::{Address, AddressKey, Prefix};
     use super::super::link::Link;
     use super::super::netconf::{Netconf, NetconfKey, NetconfScope};
-    use super::super::route::{Metrics, Route, RouteKey, RouteSlot};
+    use super::super::route::{Route, RouteKey, RouteSlot};
     use super::super::rule::Rule;
     use super::super::text::LinkName;
     use super::*;
@@ -96,22 +96,15 @@ mod tests {
                     let forwarding = Some(i32::from(state));
                     Object::Netconf(Netconf { forwarding, ..Netconf::new(key) })
                 }
-                _ => Object::Route(Route {
-                    key: RouteKey {
+                _ => Object::Route(Route::plain(
+                    RouteKey {
                         slot: RouteSlot { table: 254, to: prefix, tos: 0, metric: 0 },
                         via: None,
                         dev: index,
                         route_type: 1,
                     },
-                    protocol: state,
-                    scope: 0,
-                    flags: 0,
-                    source: None,
-                    nexthop_id: 0,
-                    metrics: Metrics::default(),
-                    hops: Box::default(),
-                    replaced: false,
-                }),
+                    state,
+                )),
             }
         })
     }

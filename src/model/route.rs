@@ -163,6 +163,22 @@ pub struct Metrics {
 }
 
 impl Route {
+    /// One with nothing but its key and who added it.
+    #[cfg(test)]
+    pub(crate) fn plain(key: RouteKey, protocol: u8) -> Self {
+        Self {
+            key,
+            protocol,
+            scope: 0,
+            flags: 0,
+            source: None,
+            nexthop_id: 0,
+            metrics: Metrics::default(),
+            hops: Box::default(),
+            replaced: false,
+        }
+    }
+
     /// Whether any of its next hops leaves through the link of that index.
     pub fn uses(&self, index: u32) -> bool {
         self.key.dev == index || self.hops.iter().any(|hop| hop.dev == index)

@@ -114,26 +114,20 @@ mod tests {
 
     use super::*;
     use crate::model::address::Prefix;
-    use crate::model::route::Metrics;
 
     /// One of few, so that they meet.
     fn route() -> impl Strategy<Value = Route> {
         let prefix = (0..3_u8).prop_map(|it| Prefix { address: [10, 0, it, 0].into(), len: 24 });
-        (prefix, 0..4_u32, 0..3_u8).prop_map(|(to, dev, protocol)| Route {
-            key: RouteKey {
-                slot: RouteSlot { table: 254, to, tos: 0, metric: 0 },
-                via: None,
-                dev,
-                route_type: 1,
-            },
-            protocol,
-            scope: 0,
-            flags: 0,
-            source: None,
-            nexthop_id: 0,
-            metrics: Metrics::default(),
-            hops: Box::default(),
-            replaced: false,
+        (prefix, 0..4_u32, 0..3_u8).prop_map(|(to, dev, protocol)| {
+            Route::plain(
+                RouteKey {
+                    slot: RouteSlot { table: 254, to, tos: 0, metric: 0 },
+                    via: None,
+                    dev,
+                    route_type: 1,
+                },
+                protocol,
+            )
         })
     }
 
