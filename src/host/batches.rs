@@ -91,7 +91,7 @@ impl Host {
                 break;
             }
             self.requests.push(change, &mut self.sequence, &resolve, &open_netns, buffer);
-            reconcile.handle_sent();
+            reconcile.handle_sent(network);
             self.counters.changes += 1;
         }
         self.unread_bytes = self.requests.notification_bytes();
@@ -142,7 +142,7 @@ impl Host {
             }
             let Ahead { requests, bytes } = &mut self.ahead;
             requests.push(&step.change, &mut self.sequence, &resolve, &|_| None, bytes);
-            reconcile.handle_sent();
+            reconcile.handle_sent(network);
             self.counters.changes += 1;
         }
     }

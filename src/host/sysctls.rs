@@ -41,7 +41,7 @@ impl Host {
             self.halted = true;
             return None;
         }
-        reconcile.handle_sent();
+        reconcile.handle_sent(network);
         self.counters.changes += 1;
         let index = network.index_of(link).unwrap_or(0);
         let files = link_settings::files(link, &settings).collect();

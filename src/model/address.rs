@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use super::text::LinkName;
@@ -49,12 +50,27 @@ pub const FLAG_NAMES: &[(u32, &str)] = &[
 ];
 
 /// An address with its prefix length, `192.0.2.1/24`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
     /// The address; bits past the length may be set.
     pub address: IpAddr,
     /// In bits: at most 32 for IPv4, 128 for IPv6.
     pub len: u8,
+}
+
+/// As one or two numbers: bytes take longer, and every route is found by its prefix.
+impl Hash for Prefix {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.address {
+            IpAddr::V4(address) => {
+                state.write_u64(u64::from(address.to_bits()) << 8 | u64::from(self.len));
+            }
+            IpAddr::V6(address) => {
+                state.write_u128(address.to_bits());
+                state.write_u8(self.len);
+            }
+        }
+    }
 }
 
 impl Prefix {

@@ -306,10 +306,10 @@ impl Reconcile {
     }
 
     /// The step that [`poll_step`](Self::poll_step) gave is on its way.
-    pub(crate) fn handle_sent(&mut self) {
+    pub(crate) fn handle_sent(&mut self, network: &Network) {
         self.in_flight = (self.in_flight + 1).min(self.round.len());
         if self.in_flight == self.round.len() {
-            self.refill();
+            self.refill(network);
         }
     }
 
@@ -381,6 +381,10 @@ impl Reconcile {
             None => dirty.keys().copied().collect(),
         };
         subjects.sort_unstable();
+        let routes = match dirty.is_empty() {
+            true => self.split_routes(&mut subjects),
+            false => Vec::new(),
+        };
         let noticed = |subject| {
             let of_all = || Noticed::at(all_dirty.unwrap_or(now));
             dirty.get(&subject).copied().unwrap_or_else(of_all)
@@ -391,6 +395,7 @@ impl Reconcile {
             self.compare(now, subject, &view, &mut own);
             plan.steps.append(&mut own.steps);
         }
+        let rest = self.compare_first(now, routes, &view, &mut plan);
         plan.sort();
         if self.mode == Mode::Report {
             let looked_at = subjects.iter().map(|it| (*it, noticed(*it)));
@@ -398,14 +403,9 @@ impl Reconcile {
             self.note_convergence(now);
             return;
         }
-        let at_once = match dirty.is_empty() {
-            true => self.count_first(&plan.steps, network),
-            false => plan.steps.len(),
-        };
-        self.tracks.reserve(plan.steps.len());
-        self.round.reserve(at_once);
-        let mut steps = plan.steps.into_iter();
-        for step in steps.by_ref().take(at_once) {
+        self.tracks.reserve(plan.steps.len() + rest.len());
+        self.round.reserve(plan.steps.len());
+        for step in plan.steps {
             let noticed = noticed(step.subject);
             self.admit(now, step, noticed, network);
         }
@@ -414,8 +414,8 @@ impl Reconcile {
         }
         self.gather_deletions(network);
         self.gather_states(network);
-        self.rest = Rest::new(now, steps);
-        self.refill();
+        self.rest = Rest::new(now, rest);
+        self.refill(network);
         self.is_deaf = self.are_read_afterwards();
         self.rounds += u32::from(!self.round.is_empty());
         self.note_convergence(now);

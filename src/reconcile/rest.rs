@@ -1,63 +1,121 @@
-//! The routes of a great round, which are taken into it as it goes: the kernel is busy with the
-//! first of them by then.
+//! The routes of a great round, which are compared and taken into it as it goes: the kernel is busy
+//! with the first of them by then.
 
+use std::cell::OnceCell;
 use std::time::Instant;
 
-use super::{Mode, Noticed, Pending, Reconcile, Role, ready};
+use super::{Mode, Noticed, Pending, Reconcile, Role, View, ready};
+use crate::desired::DesiredRoute;
 use crate::limits::{READING_SUBJECTS_MIN, ROUND_STEPS};
-use crate::model::change::Change;
+use crate::model::change::{Change, NextHop};
+use crate::model::consequences::Standing;
 use crate::model::network::Network;
-use crate::plan::Step;
+use crate::plan::{Plan, Step, Subject};
 
-/// What is still to come of a round: new routes, of which nothing has to be waited for.
+/// What is still to come of a round: declared routes, most of them to be made.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    steps: std::vec::IntoIter<Step>,
+    routes: std::vec::IntoIter<Subject>,
     planned: Option<Instant>,
+    /// The plan of one of them; kept for its memory.
+    own: Plan,
+    standing: OnceCell<Standing>,
 }
 
 impl Rest {
-    pub(super) fn new(now: Instant, steps: std::vec::IntoIter<Step>) -> Self {
-        Self { steps, planned: Some(now) }
+    pub(super) fn new(now: Instant, routes: std::vec::IntoIter<Subject>) -> Self {
+        Self { routes, planned: Some(now), ..Self::default() }
     }
 
+    /// How many routes at most are still to be made.
     pub(super) fn len(&self) -> usize {
-        self.steps.len()
+        self.routes.len()
     }
 }
 
 impl Reconcile {
-    /// How many steps of a plan are to be taken in at once: all but the routes at its end, where an
-    /// apply makes a thousand and more, no other step changes what they need, and nothing is known
-    /// against any of them.
-    pub(super) fn count_first(&self, steps: &[Step], network: &Network) -> usize {
-        let makes_route = |step: &Step| matches!(step.change, Change::CreateRoute(_));
-        let first = steps.iter().rposition(|step| !makes_route(step)).map_or(0, |at| at + 1);
-        let (others, routes) = steps.split_at(first);
+    /// Takes the routes out of `subjects`, where an apply declares a thousand and more and nothing
+    /// is known against any of them: in the order in which they are made, which is theirs where
+    /// they are taken in as the round goes.
+    pub(super) fn split_routes(&self, subjects: &mut Vec<Subject>) -> Vec<Subject> {
         let is_apt = self.mode == Mode::Once
-            && routes.len() >= READING_SUBJECTS_MIN
+            && self.desired.routes.len() >= READING_SUBJECTS_MIN
             && self.labels.is_none()
-            && self.refused.is_empty()
-            && others.iter().all(|step| matches!(step.change, Change::PutAddress { .. }))
-            && routes.iter().all(|step| ready::is_ready(step, network));
-        if is_apt { first } else { steps.len() }
+            && self.refused.is_empty();
+        if !is_apt {
+            return Vec::new();
+        }
+        let is_route = |subject: &Subject| matches!(subject, Subject::Route(_));
+        let (mut routes, others): (Vec<_>, _) = subjects.drain(..).partition(is_route);
+        *subjects = others;
+        let has_gateway = |route: &DesiredRoute| {
+            let is_via = |hop: &NextHop| hop.via.is_some();
+            route.nexthop_id != 0 || route.via.is_some() || route.hops.iter().any(is_via)
+        };
+        routes.sort_by_key(|subject| match subject {
+            Subject::Route(at) => self.desired.routes.get(*at as usize).is_some_and(has_gateway),
+            _ => false,
+        });
+        routes
+    }
+
+    /// Compares routes into `plan`, and returns those that are compared as the round goes: what is
+    /// left after the first thousand, where no step changes what a route needs, and all of the
+    /// thousand are new.
+    pub(super) fn compare_first(
+        &mut self,
+        now: Instant,
+        routes: Vec<Subject>,
+        view: &View<'_>,
+        plan: &mut Plan,
+    ) -> std::vec::IntoIter<Subject> {
+        let mut own = Plan::default();
+        let puts_address = |step: &Step| matches!(step.change, Change::PutAddress { .. });
+        let mut is_apt = plan.steps.iter().all(puts_address);
+        let enough = plan.steps.len() + READING_SUBJECTS_MIN;
+        let mut routes = routes.into_iter();
+        while !is_apt || plan.steps.len() < enough {
+            let Some(subject) = routes.next() else { break };
+            self.compare(now, subject, view, &mut own);
+            is_apt &= own.steps.iter().all(|step| is_new_route(step, view.network));
+            plan.steps.append(&mut own.steps);
+        }
+        routes
     }
 
     /// Takes in more, so that there is something to be sent as long as anything is left.
-    pub(super) fn refill(&mut self) {
+    pub(super) fn refill(&mut self, network: &Network) {
         let Some(now) = self.rest.planned else { return };
         let noticed = Noticed::at(now);
+        let mut rest = std::mem::take(&mut self.rest);
+        let view = View { network, standing: std::mem::take(&mut rest.standing) };
         while self.round.len() < self.in_flight + ROUND_STEPS {
-            let Some(step) = self.rest.steps.next() else {
-                self.rest = Rest::default();
-                break;
-            };
-            let is_revert = self.clean.contains(step.subject);
-            if let Some(track) = self.permit(now, &step, noticed, is_revert) {
-                self.clean.remove(step.subject);
-                let (role, track) = (Role::Plain, Some(track));
-                self.round.push_back(Pending { step, noticed, is_revert, role, track });
+            let Some(subject) = rest.routes.next() else { return };
+            self.compare(now, subject, &view, &mut rest.own);
+            match &rest.own.steps[..] {
+                [] => continue,
+                [step] if is_new_route(step, network) => {}
+                // It has its place among all steps of the next round.
+                _ => {
+                    self.mark(subject, noticed);
+                    continue;
+                }
+            }
+            let is_revert = self.clean.contains(subject);
+            for step in rest.own.steps.drain(..) {
+                if let Some(track) = self.permit(now, &step, noticed, is_revert) {
+                    self.clean.remove(subject);
+                    let (role, track) = (Role::Plain, Some(track));
+                    self.round.push_back(Pending { step, noticed, is_revert, role, track });
+                }
             }
         }
+        rest.standing = view.standing;
+        self.rest = rest;
     }
+}
+
+/// Whether a step makes a route, and can be sent at once.
+fn is_new_route(step: &Step, network: &Network) -> bool {
+    matches!(step.change, Change::CreateRoute(_)) && ready::is_ready(step, network)
 }

@@ -4,6 +4,7 @@ mod bulk;
 mod fights;
 mod group_state;
 mod labels;
+mod rest;
 mod undone;
 
 use std::collections::HashMap;
@@ -50,7 +51,7 @@ impl Desk {
         }
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
             sent.push(step.change.clone());
-            self.reconcile.handle_sent();
+            self.reconcile.handle_sent(&self.network);
         }
         let outcomes: Vec<_> = sent.iter().map(answer).collect();
         self.happens(|network| {
@@ -196,7 +197,7 @@ fn an_apply_of_many_reads_the_tables_before_it_compares_any() {
         let mut sent = Vec::new();
         while let Some(step) = desk.reconcile.poll_step(desk.now, &desk.network) {
             sent.push(step.change.clone());
-            desk.reconcile.handle_sent();
+            desk.reconcile.handle_sent(&desk.network);
         }
         assert_eq!(sent.len(), count);
         for _ in &sent {
@@ -331,7 +332,7 @@ fn a_change_without_effect_is_told_and_retried_with_a_delay() {
     let mut sent = 0;
     while desk.reconcile.poll_step(desk.now, &desk.network).is_some() {
         sent += 1;
-        desk.reconcile.handle_sent();
+        desk.reconcile.handle_sent(&desk.network);
         // Acknowledged, and the link stays as it is.
         desk.reconcile.handle_result(desk.now, Outcome::Done);
         assert!(sent < 50, "it never stops");

@@ -2,6 +2,8 @@
 //! all of them. To keep them sorted would be a tenth of the work of reading a thousand links.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, btree_map};
+use std::net::IpAddr;
 
 use indexmap::map::Entry;
 
@@ -14,21 +16,24 @@ pub(super) struct Routes {
     slots: IndexMap<RouteSlot, Holders>,
 }
 
-/// The routes of one slot, by their keys: nearly always one.
+/// The routes of one slot, by their keys: nearly always one. Of IPv6's link-local prefix and of its
+/// multicast each link has one, which are added and removed in any order.
 #[derive(Debug, Clone, PartialEq)]
 struct Holders {
     first: Route,
-    others: Vec<Route>,
+    others: BTreeMap<PlaceInSlot, Box<Route>>,
+}
+
+/// What tells the routes of one slot apart, in the order of their keys.
+type PlaceInSlot = (Option<IpAddr>, u32, u8);
+
+fn place_in_slot(key: &RouteKey) -> PlaceInSlot {
+    (key.via, key.dev, key.route_type)
 }
 
 impl Holders {
-    /// Where among the others it is, or would be.
-    fn find(&self, key: &RouteKey) -> Result<usize, usize> {
-        self.others.binary_search_by_key(key, |route| route.key)
-    }
-
     fn iter(&self) -> impl Iterator<Item = &Route> {
-        std::iter::once(&self.first).chain(&self.others)
+        std::iter::once(&self.first).chain(self.others.values().map(|route| &**route))
     }
 }
 
@@ -38,7 +43,7 @@ impl Routes {
         if holders.first.key == *key {
             return Some(&holders.first);
         }
-        holders.find(key).ok().map(|at| &holders.others[at])
+        holders.others.get(&place_in_slot(key)).map(|route| &**route)
     }
 
     /// Those of one slot, by their keys.
@@ -62,32 +67,30 @@ impl Routes {
     pub(super) fn insert(&mut self, route: Route) -> (Option<Route>, &mut Route) {
         let holders = match self.slots.entry(route.key.slot) {
             Entry::Vacant(place) => {
-                let holders = place.insert(Holders { first: route, others: Vec::new() });
-                return (None, &mut holders.first);
+                let others = BTreeMap::new();
+                return (None, &mut place.insert(Holders { first: route, others }).first);
             }
             Entry::Occupied(place) => place.into_mut(),
         };
-        let at = match route.key.cmp(&holders.first.key) {
+        let place = place_in_slot(&route.key);
+        let first = place_in_slot(&holders.first.key);
+        match place.cmp(&first) {
             Ordering::Equal => {
                 let before = std::mem::replace(&mut holders.first, route);
-                return (Some(before), &mut holders.first);
+                (Some(before), &mut holders.first)
             }
             Ordering::Less => {
                 let second = std::mem::replace(&mut holders.first, route);
-                holders.others.insert(0, second);
-                return (None, &mut holders.first);
+                holders.others.insert(first, Box::new(second));
+                (None, &mut holders.first)
             }
-            Ordering::Greater => holders.find(&route.key),
-        };
-        match at {
-            Ok(at) => {
-                let now = &mut holders.others[at];
-                (Some(std::mem::replace(now, route)), now)
-            }
-            Err(at) => {
-                holders.others.insert(at, route);
-                (None, &mut holders.others[at])
-            }
+            Ordering::Greater => match holders.others.entry(place) {
+                btree_map::Entry::Vacant(place) => (None, place.insert(Box::new(route))),
+                btree_map::Entry::Occupied(place) => {
+                    let now = place.into_mut();
+                    (Some(std::mem::replace(now, route)), now)
+                }
+            },
         }
     }
 
@@ -96,20 +99,17 @@ impl Routes {
         let Entry::Occupied(mut place) = self.slots.entry(key.slot) else { return None };
         let holders = place.get_mut();
         if holders.first.key != *key {
-            return holders.find(key).ok().map(|at| holders.others.remove(at));
+            return holders.others.remove(&place_in_slot(key)).map(|route| *route);
         }
-        if holders.others.is_empty() {
-            return Some(place.swap_remove().first);
+        match holders.others.pop_first() {
+            None => Some(place.swap_remove().first),
+            Some((_, second)) => Some(std::mem::replace(&mut holders.first, *second)),
         }
-        let second = holders.others.remove(0);
-        Some(std::mem::replace(&mut holders.first, second))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -43,7 +43,7 @@ impl Desk {
         let mut sent = Vec::new();
         while let Some(step) = self.reconcile.poll_step(self.now, &self.network) {
             sent.push(step.change.clone());
-            self.reconcile.handle_sent();
+            self.reconcile.handle_sent(&self.network);
             if sent.len() == steps {
                 break;
             }
