@@ -10,7 +10,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
 use super::numbers::*;
 use super::view::{Attribute, attributes, u32_at};
-use crate::model::kind::{Kind, Settings, Value, ValueType};
+use crate::model::kind::{Settings, Value};
 use crate::model::text::LinkName;
 
 /// Where a key's value stands.
@@ -113,8 +113,10 @@ pub(super) fn read(attribute: &Attribute<'_>, settings: &mut Settings) {
 fn read_array(conf: &[u8], place_in: impl Fn(&Place) -> Option<u16>, settings: &mut Settings) {
     for (position, (_, place)) in PLACES.iter().enumerate() {
         if let Some(at) = place_in(place) {
-            let number = u32_at(conf, usize::from(at) * size_of::<u32>());
-            settings.set(position, number.map(|number| typed(position, number)));
+            match u32_at(conf, usize::from(at) * size_of::<u32>()) {
+                Some(number) => settings.set_number(position, number),
+                None => settings.set(position, None),
+            };
         }
     }
 }
@@ -147,15 +149,7 @@ pub(crate) fn files(
 fn put(settings: &mut Settings, is_its: impl Fn(&Place) -> bool, number: Option<u32>) {
     let found = PLACES.iter().position(|(_, place)| is_its(place));
     if let Some((position, number)) = found.zip(number) {
-        settings.set(position, Some(typed(position, number)));
-    }
-}
-
-fn typed(position: usize, number: u32) -> Value {
-    match Kind::LINK.keys.get(position).map(|key| key.value) {
-        Some(ValueType::Bool) => Value::Bool(number != 0),
-        Some(ValueType::Word(_)) => Value::Word(number),
-        _ => Value::Number(number),
+        settings.set_number(position, number);
     }
 }
 
@@ -213,6 +207,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::kind::Kind;
 
     #[test]
     fn every_key_has_its_place() {

@@ -111,6 +111,31 @@ impl Settings {
         true
     }
 
+    /// Sets the key at `position` to a number as the kernel tells it: of a boolean whether, of a word
+    /// which. As [`set`](Self::set) otherwise; every link has some thirty of them.
+    pub(crate) fn set_number(&mut self, position: usize, number: u32) -> bool {
+        let Some(key) = self.kind.keys.get(position) else {
+            return false;
+        };
+        let start = usize::from(self.kind.offsets[position]);
+        let bit = 1 << position;
+        match (key.value, key.value.units()) {
+            (ValueType::Bool, _) if number != 0 => self.marks |= bit,
+            (ValueType::Bool, _) => self.marks &= !bit,
+            (ValueType::Number { .. } | ValueType::Word(_), 1) => match number.try_into() {
+                Ok(unit) => self.units[start] = unit,
+                Err(_) => return false,
+            },
+            (ValueType::Number { .. }, _) => {
+                self.units[start] = number as u16;
+                self.units[start + 1] = (number >> 16) as u16;
+            }
+            _ => return false,
+        }
+        self.known |= bit;
+        true
+    }
+
     /// The same, with the key of that name set. For builders and tests.
     ///
     /// Returns `None` where the kind has no such key, or the key no such value.
@@ -349,6 +374,15 @@ mod tests {
                 for (position, key) in kind.keys.iter().enumerate() {
                     let name = format!("{} {}", kind.name, key.name);
                     assert_eq!(settings.get(position), Some(picked(key)), "{name}");
+                    let number = match picked(key) {
+                        Value::Bool(is) => u32::from(is),
+                        Value::Number(number) | Value::Word(number) => number,
+                        _ => continue,
+                    };
+                    let mut told = settings;
+                    told.set(position, None);
+                    assert!(told.set_number(position, number), "{name}");
+                    assert_eq!(told, settings, "{name}");
                 }
             }
             for position in 0..kind.keys.len() {
@@ -366,6 +400,10 @@ mod tests {
         assert_eq!(settings.with("priority", Value::Bool(true)), None);
         assert_eq!(settings.with("no_such_key", Value::Bool(true)), None);
         assert!(!settings.clone().set(kind.keys.len(), None));
+        let mut told = settings;
+        assert!(!told.set_number(kind.position("priority").unwrap(), 65536));
+        assert!(!told.set_number(kind.keys.len(), 1));
+        assert_eq!(told, settings);
     }
 
     #[test]
