@@ -10,7 +10,7 @@ use crate::limits::{READING_SUBJECTS_MIN, ROUND_STEPS};
 use crate::model::change::{Change, NextHop};
 use crate::model::consequences::Standing;
 use crate::model::network::Network;
-use crate::plan::{Plan, Step, Subject};
+use crate::plan::{Plan, Rank, Step, Subject};
 
 /// What is still to come of a round: declared routes, most of them to be made.
 #[derive(Debug, Default)]
@@ -48,13 +48,16 @@ impl Reconcile {
         let is_route = |subject: &Subject| matches!(subject, Subject::Route(_));
         let (mut routes, others): (Vec<_>, _) = subjects.drain(..).partition(is_route);
         *subjects = others;
-        let has_gateway = |route: &DesiredRoute| {
+        // Of several next hops those that can be used decide, which is not known yet.
+        let gateways = |route: &DesiredRoute| {
             let is_via = |hop: &NextHop| hop.via.is_some();
-            route.nexthop_id != 0 || route.via.is_some() || route.hops.iter().any(is_via)
+            let has_one = route.nexthop_id != 0 || route.via.is_some();
+            let (any, others) = (route.hops.iter().any(is_via), route.hops.iter().all(is_via));
+            (has_one || any, (has_one || any) && others)
         };
         routes.sort_by_key(|subject| match subject {
-            Subject::Route(at) => self.desired.routes.get(*at as usize).is_some_and(has_gateway),
-            _ => false,
+            Subject::Route(at) => self.desired.routes.get(*at as usize).map(gateways),
+            _ => None,
         });
         routes
     }
@@ -95,9 +98,15 @@ impl Reconcile {
             match &rest.own.steps[..] {
                 [] => continue,
                 [step] if is_new_route(step, network) => {}
-                // It has its place among all steps of the next round.
-                _ => {
+                // It has its place among all steps of the next round, and so has what goes by
+                // gateways that it may make reachable.
+                steps => {
+                    let direct = Rank::Route { has_gateway: false };
+                    let is_direct = steps.iter().any(|step| step.rank == direct);
                     self.mark(subject, noticed);
+                    if is_direct {
+                        rest.routes.by_ref().for_each(|it| self.mark(it, noticed));
+                    }
                     continue;
                 }
             }

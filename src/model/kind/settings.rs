@@ -111,8 +111,8 @@ impl Settings {
         true
     }
 
-    /// Sets the key at `position` to a number as the kernel tells it: of a boolean whether, of a word
-    /// which. As [`set`](Self::set) otherwise; every link has some thirty of them.
+    /// Sets the key at `position` to a number as the kernel tells it: of a boolean whether, of a
+    /// word which. As [`set`](Self::set) otherwise; every link has some thirty of them.
     pub(crate) fn set_number(&mut self, position: usize, number: u32) -> bool {
         let Some(key) = self.kind.keys.get(position) else {
             return false;
