@@ -63,7 +63,7 @@ fn differences_are_told_as_they_come_and_go_and_nothing_is_corrected() {
         assert_eq!(running.wait(), Some(0));
 
         ip("link set br0 mtu 1350");
-        let line = second.line_with("1350");
+        let line = second.line_with("\"from\":1350");
         for part in ["\"report\":\"differs\"", "\"mtu\":{\"from\":1350,\"to\":1400}"] {
             assert!(line.contains(part), "{line}");
         }
