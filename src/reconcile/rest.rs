@@ -52,8 +52,8 @@ impl Reconcile {
         let gateways = |route: &DesiredRoute| {
             let is_via = |hop: &NextHop| hop.via.is_some();
             let has_one = route.nexthop_id != 0 || route.via.is_some();
-            let (any, others) = (route.hops.iter().any(is_via), route.hops.iter().all(is_via));
-            (has_one || any, (has_one || any) && others)
+            let has_any = has_one || route.hops.iter().any(is_via);
+            (has_any, has_any && route.hops.iter().all(is_via))
         };
         routes.sort_by_key(|subject| match subject {
             Subject::Route(at) => self.desired.routes.get(*at as usize).map(gateways),
