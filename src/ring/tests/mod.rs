@@ -11,7 +11,7 @@ mod wake;
 use std::fs;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use nix::sched::{CloneFlags, unshare};
@@ -159,4 +159,14 @@ pub(super) fn netlink_ports() -> Vec<u32> {
         .filter_map(|line| line.split_whitespace().nth(2)?.parse().ok())
         .filter(|&port| port != 0)
         .collect()
+}
+
+/// Waits until as many ports are open. The kernel lets go of a request's file after the request's
+/// completion, and may leave the closing of the file to a thread of its own.
+pub(super) fn await_netlink_ports(count: usize) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while netlink_ports().len() != count {
+        assert!(Instant::now() < until, "{:?} are open, not {count}", netlink_ports());
+        thread::sleep(Duration::from_millis(1));
+    }
 }
