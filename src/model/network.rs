@@ -64,7 +64,7 @@ const FIRST_ROUTE: RouteKey = RouteKey {
 
 impl Network {
     /// All links, by index.
-    pub fn links(&self) -> impl DoubleEndedIterator<Item = &Link> {
+    pub fn links(&self) -> impl DoubleEndedIterator<Item = &Link> + ExactSizeIterator {
         self.links.values()
     }
 

@@ -34,7 +34,7 @@ impl Reconcile {
             let link = network.link_named(update.link).filter(is_one)?;
             (is_all && !self.singly.contains(&link.name)).then_some(link)
         };
-        let links = network.links().count();
+        let links = network.links().len();
         let are_many = |up: &bool| {
             let count = self.round.iter().filter_map(|pending| member(pending, *up)).count();
             let is_in_bounds = (STATES_TOGETHER_MIN..=STATES_TOGETHER_MAX).contains(&count);
