@@ -313,6 +313,9 @@ impl Applier {
     fn collect(&mut self, attempts: &mut Vec<Attempt>) {
         while let Some(told) = self.engine.host_mut().poll_report() {
             if let Report::Attempted(attempt) = told {
+                if attempts.len() == attempts.capacity() {
+                    attempts.reserve(1 + self.engine.host().changes_left());
+                }
                 attempts.push(*attempt);
                 self.progress.0.fetch_add(1, Ordering::Relaxed);
             }

@@ -60,6 +60,11 @@ impl Host {
         if self.requests.takes_long() { Transmit::Long } else { Transmit::Short }
     }
 
+    /// How many changes are known to be left, at most.
+    pub(crate) fn changes_left(&self) -> usize {
+        self.reconcile.as_ref().map_or(0, Reconcile::steps_left)
+    }
+
     /// Whether there is something to do while the kernel is busy with a batch.
     pub(crate) fn is_unfinished(&self) -> bool {
         let is_to_be_sent = self.ahead.requests.is_busy() && self.is_undisturbed();

@@ -269,6 +269,11 @@ impl Mirror {
         });
     }
 
+    /// That many routes are likely to be there.
+    pub(crate) fn expect_routes(&mut self, routes: usize) {
+        self.network.expect_routes(routes);
+    }
+
     /// Whether what is being read is a table of which the kernel does not say that a change
     /// interrupted its dump.
     pub(crate) fn may_skip(&self) -> bool {

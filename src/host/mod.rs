@@ -26,7 +26,7 @@ pub use self::counters::Counters;
 use self::mirror::Mirror;
 use crate::limits::{DOUBT_DELAY, SILENT_REREAD};
 use crate::model::filter::Filter;
-use crate::model::network::{Network, Tables};
+use crate::model::network::{Network, Table, Tables};
 use crate::model::object::Event;
 use crate::plan::Plan;
 use crate::reconcile::{Outcome, Reconcile, Report};
@@ -386,6 +386,9 @@ impl Host {
             self.mirror.dump_goes_on();
         } else {
             self.mirror.dump_begins(table);
+            if let (Table::Routes, Some(reconcile)) = (table, &self.reconcile) {
+                self.mirror.expect_routes(reconcile.routes_len());
+            }
         }
         true
     }

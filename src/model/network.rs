@@ -346,6 +346,11 @@ impl Network {
         before
     }
 
+    /// Makes room for that many routes, with those that there are.
+    pub(crate) fn expect_routes(&mut self, routes: usize) {
+        self.routes.reserve(routes);
+    }
+
     /// Takes a route out.
     pub fn remove_route(&mut self, key: RouteKey) -> Option<Route> {
         let before = self.routes.remove(&key)?;

@@ -10,7 +10,7 @@ use super::Subject;
 use crate::desired::{Desired, DesiredLink, DesiredRoute};
 use crate::model::address::Prefix;
 use crate::model::change::NextHop;
-use crate::model::hash::HashMap;
+use crate::model::hash::{HashMap, IndexMap};
 use crate::model::route::RouteSlot;
 use crate::model::text::LinkName;
 
@@ -21,7 +21,7 @@ pub(crate) struct DesiredIndex {
     depths: Vec<u16>,
     /// What is to be looked at again when a link of that name comes, goes or changes.
     touched_by_link: HashMap<LinkName, Vec<Subject>>,
-    routes_in_slot: HashMap<RouteSlot, Positions>,
+    routes_in_slot: IndexMap<RouteSlot, Positions>,
     /// For each next hop of each declared route the link that it leaves through: the one that it
     /// names, else the declared one whose addresses cover its gateway.
     route_devs: Vec<Option<LinkName>>,

@@ -254,6 +254,16 @@ impl Reconcile {
         self.all_dirty.get_or_insert(now);
     }
 
+    /// How many routes are declared.
+    pub(crate) fn routes_len(&self) -> usize {
+        self.desired.routes.len()
+    }
+
+    /// How many steps are known to be left of a round, at most.
+    pub(crate) fn steps_left(&self) -> usize {
+        self.round.len() + self.rest.len()
+    }
+
     /// Whether what is read is to be told it, though it looks at everything after a reading.
     pub(crate) fn hears_readings(&self) -> bool {
         self.keeps() || self.labels.is_some()

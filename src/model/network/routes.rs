@@ -38,6 +38,11 @@ impl Holders {
 }
 
 impl Routes {
+    /// Makes room for that many routes, with those that there are.
+    pub(super) fn reserve(&mut self, routes: usize) {
+        self.slots.reserve(routes.saturating_sub(self.slots.len()));
+    }
+
     pub(super) fn get(&self, key: &RouteKey) -> Option<&Route> {
         let holders = self.slots.get(&key.slot)?;
         if holders.first.key == *key {
