@@ -1,5 +1,6 @@
 //! `apply`: the plan, the question, the changes, and a report for each object.
 
+use std::cell::OnceCell;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -87,7 +88,8 @@ pub(super) fn apply(
 pub(super) struct Work<'a> {
     desired: &'a Desired,
     how: &'a How,
-    sessions: Vec<Session>,
+    /// The sessions that must not be cut, looked for when there is a step that might.
+    sessions: OnceCell<Vec<Session>>,
     applier: Applier,
     pub(super) answer: Sender<Answer>,
     pub(super) answers: Receiver<Answer>,
@@ -112,13 +114,12 @@ impl<'a> Work<'a> {
             // Where no question is open, no one listens.
             let _ = interrupt.send(Answer::Signal);
         })?;
-        let sessions = session::to_guard(how.cut_session);
         let (report, start) = (ApplyReport::default(), None);
         let has_told_waiting = false;
         Ok(Self {
             desired,
             how,
-            sessions,
+            sessions: OnceCell::new(),
             applier,
             answer,
             answers,
@@ -144,22 +145,22 @@ impl<'a> Work<'a> {
     pub(super) fn apply(&mut self, out: &mut Out) -> Result<bool, Failure> {
         let mut bar = None;
         let shows_progress = progress::is_wanted(out);
-        if !self.how.yes || !self.sessions.is_empty() || shows_progress {
+        if !self.how.yes || shows_progress || !self.sessions().is_empty() {
             let plan = self.applier.plan(self.desired)?;
-            let closing = match self.report.attempts.is_empty() {
-                true => session::NOTHING_CHANGED,
-                false => "What was made before stays.",
-            };
-            session::refuse_cuts(&plan, self.applier.observed(), &self.sessions, closing)?;
-            let (answer, answers) = (self.answer.clone(), &self.answers);
-            if !self.how.yes && !may_go_on(&plan, self.how.look, answer, answers, closing, out)? {
-                return Ok(false);
-            }
             if plan.is_empty() {
                 // An apply would compare all once more, and find nothing either.
                 self.start.get_or_insert_with(Instant::now);
                 (self.report.remaining, self.report.converged) = (plan, true);
                 return Ok(true);
+            }
+            let closing = match self.report.attempts.is_empty() {
+                true => session::NOTHING_CHANGED,
+                false => "What was made before stays.",
+            };
+            session::refuse_cuts(&plan, self.applier.observed(), self.sessions(), closing)?;
+            let (answer, answers) = (self.answer.clone(), &self.answers);
+            if !self.how.yes && !may_go_on(&plan, self.how.look, answer, answers, closing, out)? {
+                return Ok(false);
             }
             if shows_progress && !plan.steps.is_empty() {
                 bar = Some(Bar::start(self.applier.progress(), plan.steps.len())?);
@@ -180,6 +181,10 @@ impl<'a> Work<'a> {
             (self.report.remaining, self.report.converged) = (remaining, converged);
         }
         if is_interrupted { Err(Failure::Interrupted) } else { Ok(true) }
+    }
+
+    fn sessions(&self) -> &[Session] {
+        self.sessions.get_or_init(|| session::to_guard(self.how.cut_session))
     }
 
     /// Waits for what is not there yet, as far as that is wanted; whether something came.
