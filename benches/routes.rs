@@ -47,7 +47,7 @@ fn main() {
          {dump:.0} ms to dump them; ringlink reads the document in {read:.0} ms, plans in {plan:.0} ms, \
          makes and verifies them in {make:.0} ms, finds nothing to do in {check:.0} ms; made and \
          verified to sent, ratio {:.2}, to sent and dumped {:.2}; sent and dumped to sent, which none \
-         that reads them back goes below, {:.2}",
+         that sends them in this order and reads them back goes below, {:.2}",
         make / bare,
         make / (bare + dump),
         (bare + dump) / bare,

@@ -4,7 +4,9 @@
 //! what the kernel takes by itself, for with IPv6 that grows with the namespace: the bare dumps of
 //! the tables that a mirror is made of, and the time that the request which makes the drift takes.
 //! A drift is timed by the process that makes it, from before it asks for the deletion until it
-//! hears of the restoration; this process listens to nothing else meanwhile.
+//! hears of the restoration; this process listens to nothing else meanwhile. The CPU time that
+//! ringlink spends has in it what it spins in the kernel for the lock that the deletion still holds:
+//! its news come first, and the kernel's walk through the routes of an address follows.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
