@@ -313,6 +313,7 @@ impl Applier {
     fn collect(&mut self, attempts: &mut Vec<Attempt>) {
         while let Some(told) = self.engine.host_mut().poll_report() {
             if let Report::Attempted(attempt) = told {
+                // To move them each time that their room doubles would keep the kernel waiting.
                 if attempts.len() == attempts.capacity() {
                     attempts.reserve(1 + self.engine.host().changes_left());
                 }

@@ -386,6 +386,7 @@ impl Host {
             self.mirror.dump_goes_on();
         } else {
             self.mirror.dump_begins(table);
+            // Growing step by step, the table would be moved and hashed anew each time.
             if let (Table::Routes, Some(reconcile)) = (table, &self.reconcile) {
                 self.mirror.expect_routes(reconcile.routes_len());
             }

@@ -21,6 +21,7 @@ pub(crate) struct DesiredIndex {
     depths: Vec<u16>,
     /// What is to be looked at again when a link of that name comes, goes or changes.
     touched_by_link: HashMap<LinkName, Vec<Subject>>,
+    /// In their order, in which they are made and compared: neighbours in memory are cheaper.
     routes_in_slot: IndexMap<RouteSlot, Positions>,
     /// For each next hop of each declared route the link that it leaves through: the one that it
     /// names, else the declared one whose addresses cover its gateway.
