@@ -6,6 +6,11 @@
 //! program that does has to read them, so the kernel's part of that is timed too: a dump of which
 //! only the lengths are looked at. Every run has a network namespace of its own, the two take
 //! turns, and what they made is counted by `ip`. Printed are medians, and the ratios.
+//!
+//! The kernel could also show them while it makes the next: a thread that looks at the lengths alone
+//! kept up with the sender on two CPUs, and both had ended 1 to 9 % later than the sender alone.
+//! ringlink reads them when all are made: doing so meanwhile gained 4 % of 14 runs in turns, and
+//! nothing of 14 with smaller parts, as what it decodes and stores then slows the sender.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -47,7 +52,7 @@ fn main() {
          {dump:.0} ms to dump them; ringlink reads the document in {read:.0} ms, plans in {plan:.0} ms, \
          makes and verifies them in {make:.0} ms, finds nothing to do in {check:.0} ms; made and \
          verified to sent, ratio {:.2}, to sent and dumped {:.2}; sent and dumped to sent, which none \
-         that sends them in this order and reads them back goes below, {:.2}",
+         that sends them in this order and then reads them back goes below, {:.2}",
         make / bare,
         make / (bare + dump),
         (bare + dump) / bare,
