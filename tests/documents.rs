@@ -193,6 +193,15 @@ fn a_directory_is_one_document() {
 }
 
 #[test]
+fn an_error_that_a_program_unwraps_does_not_show_the_whole_document() {
+    let long = format!("version = 1\nx = 1\n{}", "# a comment\n".repeat(10_000));
+    let error = Desired::from_toml("long.toml", &long).unwrap_err();
+    let shown = format!("{error:?}");
+    assert!(shown.contains("long.toml") && shown.contains("`x`"), "{shown}");
+    assert!(shown.len() < 1_000, "{} bytes", shown.len());
+}
+
+#[test]
 fn what_is_not_a_file_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

@@ -14,10 +14,17 @@ use crate::model::hash::HashSet;
 use crate::model::text::write_escaped;
 
 /// A file of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
+}
+
+/// Without the text, which may be of megabytes: this is what a program shows that unwraps an error.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Source {
