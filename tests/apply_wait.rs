@@ -112,7 +112,7 @@ fn what_comes_is_asked_about_and_guarded_as_what_was_there() {
         let mut running = Running::of(&mut command);
         running.line_with("up to ");
         common::ip_batch(
-            "link add peer1 type veth peer name eth9\naddr add 203.0.113.1/24 dev eth9\nlink set eth9 up\nlink set eth9 name eth1\n",
+            "link add peer1 type veth peer name eth9\naddr add 203.0.113.1/24 dev eth9\nlink set eth9 name eth1\n",
         );
         assert_eq!(running.wait(), Some(3));
         assert!(addresses_of("eth1").contains(&"203.0.113.1/24".to_owned()));

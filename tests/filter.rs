@@ -448,7 +448,8 @@ fn a_changed_filter_opens_no_gap() {
         for quiet_point in 0..4 {
             while_churning(|| {
                 let until = Instant::now() + Duration::from_millis(1_500);
-                while Instant::now() < until {
+                let enough = number + 30;
+                while number < enough || Instant::now() < until {
                     number += 1;
                     reader.watcher.set_filter(&filters[number * 3 % filters.len()].0);
                     // Sometimes it is read whole, sometimes it is changed again before that.
@@ -465,7 +466,6 @@ fn a_changed_filter_opens_no_gap() {
                 reader.check(is_wanted, &format!("quiet point {quiet_point}, {filter:?}"));
             }
         }
-        assert!(number > 100, "the filter was changed only {number} times");
     });
 }
 
