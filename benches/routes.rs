@@ -11,6 +11,8 @@
 //! kept up with the sender on two CPUs, and both had ended 1 to 9 % later than the sender alone.
 //! ringlink reads them when all are made: doing so meanwhile gained 4 % of 14 runs in turns, and
 //! nothing of 14 with smaller parts, as what it decodes and stores then slows the sender.
+//! Of 600 ms where the sender took 435, 28 passed before the first datagram, 452 until the last was
+//! taken, of which the kernel worked 390, and 121 after that, half of them the kernel's dump.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
