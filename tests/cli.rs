@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::program::{Running, document, json, ringlink, run, status, text};
+use common::program::{Running, copy_for_all, document, json, ringlink, run, status, text};
 use common::{eventually, in_namespace, ip, ip_json, links};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -486,10 +486,7 @@ fn without_the_capability_reading_works_and_writing_says_what_is_missing() {
     in_namespace(name, || {
         let (folder, path) = document(DOCUMENT);
         // Nobody must be able to read what it is given.
-        let program = folder.path().join("ringlink");
-        std::fs::copy(env!("CARGO_BIN_EXE_ringlink"), &program).expect("a copy");
-        let open = std::os::unix::fs::PermissionsExt::from_mode;
-        std::fs::set_permissions(folder.path(), open(0o755)).expect("our own folder");
+        let program = copy_for_all(folder.path());
         let as_nobody = |verb: &str| {
             Command::new("setpriv")
                 .args(["--reuid=65534", "--regid=65534", "--clear-groups"])

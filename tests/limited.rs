@@ -5,10 +5,9 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use common::program::{document, text};
+use common::program::{copy_for_all, document, text};
 
 /// A user with room for three more of these: the shell, the program and its thread for signals.
 const THREADS_MAX: &str = "--nproc=3";
@@ -27,12 +26,7 @@ fn where_no_thread_can_be_made_to_send_long_batches_they_are_sent_all_the_same()
         writeln!(content, "[link.i{number}]\nkind = \"ifb\"").expect("a string");
     }
     let (folder, path) = document(&content);
-    let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open.clone()).expect("a folder of ours");
-    // Where it was built that user may not come.
-    let program = folder.path().join("ringlink");
-    std::fs::copy(env!("CARGO_BIN_EXE_ringlink"), &program).expect("room for a copy");
-    std::fs::set_permissions(&program, open).expect("a file of ours");
+    let program = copy_for_all(folder.path());
     let script = format!("{} apply --yes {}; ip -o link", program.display(), path.display());
     let output = Command::new("setpriv")
         .args(["--reuid", NOBODYS, "--regid", NOBODYS, "--clear-groups"])

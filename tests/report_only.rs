@@ -4,10 +4,9 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use common::program::{Running, document};
+use common::program::{Running, copy_for_all, document};
 use common::{in_namespace, ip, links};
 use nix::sys::signal::Signal;
 
@@ -83,10 +82,7 @@ fn it_needs_no_privilege() {
     in_namespace("it_needs_no_privilege", || {
         let (folder, path) = document(DOCUMENT);
         // Nobody must be able to read what it is given.
-        let program = folder.path().join("ringlink");
-        std::fs::copy(env!("CARGO_BIN_EXE_ringlink"), &program).expect("a copy");
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).expect("our own folder");
+        let program = copy_for_all(folder.path());
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
         command.args(["run", "--report-only"]).arg(&path);

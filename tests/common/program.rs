@@ -34,6 +34,19 @@ pub(crate) fn json(output: &Output) -> Value {
     })
 }
 
+/// A copy of the program in that folder, which everybody may come to then, unlike where it was built.
+///
+/// Another process makes it: one that another test starts meanwhile would get our descriptor of it,
+/// and what is open for writing anywhere cannot be executed (ETXTBSY in execve(2)).
+pub(crate) fn copy_for_all(folder: &Path) -> PathBuf {
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder, open).expect("our own folder");
+    let program = folder.join("ringlink");
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ringlink")).arg(&program).status();
+    assert!(copied.expect("the tests need `cp`").success(), "no copy of the program");
+    program
+}
+
 /// A folder with a document in it.
 pub(crate) fn document(content: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");

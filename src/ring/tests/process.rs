@@ -121,7 +121,10 @@ fn rerun(child: &str, under: &[&str]) -> Option<String> {
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(folder.path(), open_to_all).unwrap();
     let program = folder.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what is open for writing in ours, and for a moment in those that other
+    // tests start, cannot be executed (ETXTBSY in execve(2)).
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+    assert!(copied.unwrap().success());
     let mut command = match under.split_first() {
         Some((first, rest)) => {
             let mut command = Command::new(first);
