@@ -39,11 +39,15 @@ pub(crate) fn json(output: &Output) -> Value {
 /// Another process makes it: one that another test starts meanwhile would get our descriptor of it,
 /// and what is open for writing anywhere cannot be executed (ETXTBSY in execve(2)).
 pub(crate) fn copy_for_all(folder: &Path) -> PathBuf {
-    let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder, open).expect("our own folder");
+    let open = |path: &Path| {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path, mode).expect("our own");
+    };
     let program = folder.join("ringlink");
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ringlink")).arg(&program).status();
     assert!(copied.expect("the tests need `cp`").success(), "no copy of the program");
+    open(folder);
+    open(&program);
     program
 }
 
