@@ -55,7 +55,7 @@ pub(crate) const STATES_TOGETHER_PART: usize = 3;
 pub(crate) const STATES_TOGETHER_MAX: usize = 16_384;
 /// From how many links on that are made in one round and shall be up they are made down, to be set
 /// up together. With 2,000 it makes little difference, with 4,000 it saves a seventh of the time,
-/// and more with more of them.
+/// with 8,000 three quarters (33 s and 8.8).
 pub(crate) const MADE_DOWN_MIN: usize = 1_000;
 
 /// How many changes of settings by files are made in a turn: what comes meanwhile waits for them. A
