@@ -118,13 +118,14 @@ extern "C" fn child() {
 fn rerun(child: &str, under: &[&str]) -> Option<String> {
     // A copy where everybody may read it: a build folder is often private.
     let folder = tempfile::Builder::new().prefix("ringlink-test").tempdir().unwrap();
-    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(folder.path(), open_to_all).unwrap();
+    let open_to_all: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.path(), open_to_all.clone()).unwrap();
     let program = folder.path().join("tests");
     // By another process: what is open for writing in ours, and for a moment in those that other
     // tests start, cannot be executed (ETXTBSY in execve(2)).
     let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
     assert!(copied.unwrap().success());
+    fs::set_permissions(&program, open_to_all).unwrap();
     let mut command = match under.split_first() {
         Some((first, rest)) => {
             let mut command = Command::new(first);
